@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from gsp_studio.core.solved_path import solved_path
     from gsp_studio.core.sparsity import hoyer_sparsity
+    from gsp_studio.io.axes import Axis
     from gsp_studio.io.dataset import Dataset, DatasetError
     from gsp_studio.io.readers import load_dataset
     from gsp_studio.io.steps import (
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "METHODS": "core.nmf",
+    "Axis": "io.axes",
     "Background": "io.steps",
     "Bin": "io.steps",
     "Crop": "io.steps",
@@ -81,6 +83,7 @@ _HOME = {
 
 __all__ = [
     "METHODS",
+    "Axis",
     "Background",
     "Bin",
     "Crop",

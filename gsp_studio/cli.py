@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import importlib
+import importlib.util
 import io
 import os
 import shlex
@@ -40,6 +42,9 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "prune": (prune.add_arguments, "project the weights of a trained network and write it once more"),
     "info": (info.add_arguments, "print versions, backends and where the caches lie"),
 }
+#: Packages of the extra "gui", which are looked for: to import all of them would hold up the first paint. The module
+#: of Qt that tells whether its libraries load.
+_WINDOW, _QT = ("PySide6", "pyqtgraph"), "PySide6.QtWidgets"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -127,9 +132,28 @@ def _misspelt(argv: list[str]) -> int:
 
 
 def _open_app(argv: list[str]) -> int:
+    try:
+        for name in _WINDOW:
+            if importlib.util.find_spec(name) is None:
+                raise ModuleNotFoundError(name=name)
+        importlib.import_module(_QT)
+    except ImportError as error:
+        print(f"gsp-studio: {_why_no_window(error)}", file=sys.stderr)
+        return BAD_INPUT
     from gsp_studio.gui.app import main as open_window
 
     return open_window(argv)
+
+
+def _why_no_window(error: ImportError) -> str:
+    """Reason why there is no window: a package is missing, or libraries of the system that it loads."""
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "").partition(".")[0]
+        return (
+            f'the window needs {package}, which is not installed; pip install "gsp-studio[gui]" adds it, '
+            f"and {', '.join(COMMANDS)} work without"
+        )
+    return f"the window cannot start, as Qt does not load here: {error}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from gsp_studio.pruning.checkpoint import Checkpoint
@@ -84,10 +84,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compact",
         metavar="FILE",
-        help="also a .safetensors without neurons that do nothing, of chains of linear layers: the same outputs",
+        help="also the network without filters and neurons that do nothing, with the same outputs: a .safetensors of a "
+        "known network or chain of linear layers, an .onnx of an ONNX model",
     )
     parser.add_argument(
-        "--sparse", metavar="FILE", help="also a .safetensors with matrices as sparse rows, for pruning.load_sparse"
+        "--sparse",
+        metavar="FILE",
+        help="also a .safetensors with matrices as sparse rows, for pruning.load_sparse; of an ONNX model an .onnx "
+        "with sparse initializers, for ONNX Runtime",
     )
     parser.add_argument("--force", action="store_true", help="replace a file that has the name of --out")
     parser.add_argument("--json", action="store_true", help="the report as JSON on stdout")
@@ -183,9 +187,9 @@ def _list(checkpoint: Checkpoint, as_json: bool) -> int:
 
 def _prune(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
     from gsp_studio.commands.prune_comparison import Images, grouping_of
+    from gsp_studio.commands.prune_files import SmallerFiles
     from gsp_studio.io.dataset import one_line
     from gsp_studio.pruning.checkpoint import check_target, save_checkpoint
-    from gsp_studio.pruning.compact import save_compact, save_sparse
     from gsp_studio.pruning.grouping import FIRST, LAST, meant_by
     from gsp_studio.pruning.methods import prune_layers
     from gsp_studio.pruning.projection import project_layers
@@ -210,14 +214,15 @@ def _prune(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
             target = 0.0 if args.sparsity is None else args.sparsity
             pruned, asked = project_layers(layers, target, grouping), {"sparsity": target}
     accuracies = images.accuracies(pruned.weights)
-    arrays = _smaller(checkpoint, pruned.weights, args)
+    statistics = images.statistics(pruned.weights)
+    smaller = SmallerFiles(checkpoint, {**pruned.weights, **statistics}, args, images.shape)
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(checkpoint, out, pruned.weights, images.statistics(pruned.weights))
-    for path, values in arrays.items():
-        (save_compact if str(path) == args.compact else save_sparse)(path, values)
+    save_checkpoint(checkpoint, out, pruned.weights, statistics)
+    smaller.save()
     sizes = sizes_of(checkpoint.layers, pruned.weights, places_of(checkpoint))
-    files = {path.name: file_sizes(path) for path in (out, *arrays)}
+    files = {path.name: file_sizes(path) for path in (out, *smaller.paths)}
     more = {"method": args.method, **images.described(accuracies), "sizes": sizes.described()}
+    more |= smaller.described()
     more["files"] = {name: {"bytes": whole, "gzipped": packed} for name, (whole, packed) in files.items()}
     described = describe(checkpoint, pruned, grouping, asked, more)
     report = write_report(out.parent, out.name, described)
@@ -243,24 +248,10 @@ def _prune(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
         print(line, file=words)
     for name, (whole, packed) in files.items():
         print(f"{name}: {whole / 1000:,.1f} kB, {packed / 1000:,.1f} kB gzipped", file=words)
-    print(f"{', '.join(map(str, (out, *arrays)))} and {report.name}", file=words)
+    for line in smaller.told(images):
+        print(line, file=words)
+    print(f"{', '.join(map(str, (out, *smaller.paths)))} and {report.name}", file=words)
     return 0
-
-
-def _smaller(checkpoint: Checkpoint, weights: dict[str, Any], args: argparse.Namespace) -> dict[Path, dict[str, Any]]:
-    """The arrays of the further files that were asked for; raises before anything is written."""
-    from gsp_studio.pruning.compact import arrays_of, compacted
-
-    found = {}
-    for name, make in ((args.compact, compacted), (args.sparse, dict)):
-        if name is not None:
-            path = Path(name)
-            if path.exists() and not args.force:
-                raise ValueError(f"{path} exists; accepted are another name, or --force to replace it")
-            if path.suffix != ".safetensors":
-                raise ValueError(f"{path} does not end in .safetensors, as this format asks")
-            found[path] = make(arrays_of(checkpoint, weights))
-    return found
 
 
 def _tell(layers: Sequence[LayerReport], words: TextIO) -> None:

@@ -56,6 +56,11 @@ class Images:
         return labelled if self._calibration is None else [*labelled, self._calibration]
 
     @property
+    def shape(self) -> tuple[int, int, int] | None:
+        """Channels, height and width of the labelled images; None without."""
+        return None if self._labelled is None else self._labelled.shape
+
+    @property
     def normalization(self) -> Normalization | None:
         """Means and deviations that were asked for; None: the usual ones."""
         from gsp_studio.pruning.images import IMAGENET
@@ -96,6 +101,15 @@ class Images:
         if self._labelled is None:
             return None
         return self.accuracy({}, False), self.accuracy(weights, self._args.batch_norm)
+
+    def accuracy_of(self, path: Path) -> float | None:
+        """Accuracy of another file of the network; None without images."""
+        if self._labelled is None:
+            return None
+        from gsp_studio.pruning.accuracy import Evaluator
+        from gsp_studio.pruning.checkpoint import open_checkpoint
+
+        return Evaluator(open_checkpoint(path), self._labelled, self.normalization).accuracy()
 
     def described(self, accuracies: tuple[float, float] | None) -> dict[str, Any]:
         """Entries of the report."""

@@ -38,7 +38,7 @@ _LINE = 10
 class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Nonnegative matrix factorization with one sparsity for the whole basis.
 
-    ``X ~ Z components_`` with Z and components_ >= 0, and an average Hoyer sparsity of the components of at least
+    ``X ~ Z components_`` with Z and ``components_`` >= 0, and an average Hoyer sparsity of the components of at least
     `sparsity`.
 
     Parameters
@@ -76,7 +76,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     Attributes
     ----------
-    components_ : ndarray (n_components_, n_features_in_)
+    components_ : ndarray (``n_components_``, ``n_features_in_``)
         float32 where X is, else float64.
     reconstruction_err_ : float
         ``||X - Z components_||_F`` of the training data and the coefficients that `fit_transform` returns, over the
@@ -184,7 +184,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
         Returns
         -------
-        ndarray (n_samples, n_components_), the type of components_
+        ndarray (n_samples, ``n_components_``), the type of ``components_``
 
         Raises
         ------
@@ -220,7 +220,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
         Returns
         -------
-        ndarray (n_samples, n_components_), the type of components_
+        ndarray (n_samples, ``n_components_``), the type of ``components_``
 
         Raises
         ------
@@ -235,11 +235,11 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
         Parameters
         ----------
-        X : array_like or SciPy sparse matrix (n_samples, n_components_)
+        X : array_like or SciPy sparse matrix (n_samples, ``n_components_``)
 
         Returns
         -------
-        ndarray (n_samples, n_features_in_)
+        ndarray (n_samples, ``n_features_in_``)
 
         Raises
         ------

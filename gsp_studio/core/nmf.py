@@ -129,6 +129,15 @@ def iterate(
     ----------
     Ohib et al., TMLR 2022, section 3 (projection) and section 5.1 (sparse NMF); Gillis & Glineur, Neural
     Computation 2012 (A-HALS). Where we deviate: a block of 64 columns stops its sweeps on its own.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> import numpy as np, gsp_studio as gs
+    >>> params = gs.Params(rank=4, sparsity=0.5, max_iter=20)
+    >>> run = gs.iterate(np.random.default_rng(0).random((64, 50)), params)
+    >>> next(run).target, run.send(replace(params, sparsity=0.8)).target
+    (0.5, 0.8)
     """
     X, device = placed(X, backend)
     device = backend_for(params, device if backend != "auto" or is_out_of_core(X) else backend)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import numpy as np
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.methods import METHODS
-from gsp_studio.core.params import PARAMETERS, Params
+from gsp_studio.core.params import PARAMETERS, Params, same_value
+from gsp_studio.core.seeds import check_seeds
 
 
 def check_data(X: Any, *, may_be_zero: bool = False) -> float:
@@ -42,9 +44,10 @@ def check_data(X: Any, *, may_be_zero: bool = False) -> float:
 
 def check_steering(new: Params, old: Params, m: int, n: int) -> None:
     """Raise ValueError, in one sentence, when a run that goes on cannot take these parameters."""
-    for name in ("rank", "seed", "init", "held_out", "poisson", "sum_to_one"):
+    for name in ("rank", "seed", "init", "held_out", "seed_basis", "poisson", "sum_to_one"):
         a, b = getattr(new, name), getattr(old, name)
-        if a is not b and (isinstance(a, tuple) or a != b):  # a start given as arrays: only the same object passes
+        # Of a start that is given as arrays only the same object passes.
+        if a is not b and (isinstance(a, tuple) or not same_value(a, b)):
             raise ValueError(f"{name} is fixed while a run goes on; it can be set for the next run")
     if new.method in METHODS and METHODS[new.method].loss != METHODS[old.method].loss:
         raise ValueError(f'the loss is fixed while a run goes on; "{new.method}" has another than "{old.method}"')
@@ -54,7 +57,8 @@ def check_steering(new: Params, old: Params, m: int, n: int) -> None:
 def check_params(params: Params, m: int, n: int) -> None:
     """Raise ValueError, in one sentence, unless the parameters make sense for an (m, n) matrix."""
     if params.method not in METHODS:
-        raise ValueError(f'method "{params.method}" is not known; accepted are {", ".join(METHODS)}')
+        unknown = f'method "{params.method}" is not known; accepted are {", ".join(METHODS)}'
+        raise ValueError(METHODS.reason(params.method) or unknown)
     has_target = METHODS[params.method].uses_sparsity
     for name, parameter in PARAMETERS.items():
         accepted, value = parameter.range, getattr(params, name)
@@ -82,6 +86,7 @@ def check_params(params: Params, m: int, n: int) -> None:
         given = f'"{init}"' if isinstance(init, str) else f"of type {type(init).__name__}"
         raise ValueError(f"init is {given}; accepted are {', '.join(STARTS)} or a pair of arrays (W0, H0)")
     _check_weights(params, m)
+    check_seeds(params, m, is_known=m < sys.maxsize)
     _check_frozen(params)
 
 
@@ -91,6 +96,7 @@ def _check_divergence(params: Params) -> None:
         ("frozen", bool(params.frozen)),
         ("reseed_dead", params.reseed_dead),
         ("sum_to_one", params.sum_to_one > 0),
+        ("seed_basis", params.seed_basis is not None),
     ):
         if is_given:
             raise ValueError(f'{name} is for methods of least squares; "{params.method}" takes none')
@@ -111,8 +117,6 @@ def _check_frozen(params: Params) -> None:
             raise ValueError(f"frozen names basis image {k}; accepted are whole numbers from 0 to {params.rank - 1}")
     if len(set(frozen)) < len(frozen):
         raise ValueError("frozen names a basis image twice")
-    if len(frozen) == params.rank:
-        raise ValueError("all basis images are frozen; at least one has to be free")
 
 
 def _check_weights(params: Params, m: int) -> None:

@@ -24,9 +24,6 @@ from gsp_studio.io.logfile import log_folder, recovery_folder, start_logging
 _BAD_INPUT = 2
 #: Of glibc's mallopt, and the arenas that it may make: one for the window, one for all other threads.
 _M_ARENA_MAX, _ARENAS = -8, 2
-#: Seconds for which a solver's thread may keep the interpreter from the window's: Python's own 5 ms are a third of a
-#: frame.
-_TURN = 0.001
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,7 +95,6 @@ def make_application() -> QApplication:
     if isinstance(existing, QApplication):
         return existing
     _bound_arenas()
-    sys.setswitchinterval(_TURN)
     QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
     app = QApplication(["gsp-studio"])
     app.setApplicationName("GSP Studio")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gsp_studio.arrays import Array
-from gsp_studio.core.params import Params
+from gsp_studio.core.params import NO_ARRAYS, Params
 from gsp_studio.io.annotations import Annotations
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class RunSettings:
     Attributes
     ----------
     params : Params
-        Without weights, which are painted apart, with nothing frozen, and with a start that has a name.
+        Without weights, which are painted apart, without seeds, with nothing frozen, and with a start that has a name.
     backend : str
     """
 
@@ -48,7 +48,7 @@ class RunSettings:
     def of_run(cls, params: Params, backend: str) -> RunSettings:
         """Return the settings that a run with these parameters was started with."""
         init = params.init if isinstance(params.init, str) else Params.init
-        return cls(replace(params, init=init, weights=None, frozen=()), backend)
+        return cls(replace(params, init=init, **NO_ARRAYS), backend)
 
     def with_params(self, **changes: Any) -> RunSettings:
         """Return a copy with these parameters changed."""
@@ -57,7 +57,7 @@ class RunSettings:
     def as_json(self) -> dict[str, Any]:
         """Return plain values for files, all on one level."""
         values = {**vars(self.params), "backend": self.backend}
-        return {name: value for name, value in values.items() if name not in ("weights", "frozen")}
+        return {name: value for name, value in values.items() if name not in NO_ARRAYS}
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,7 @@ class Capabilities:
     Attributes
     ----------
     methods : dict of name -> (label, one line for people, whether it has a target)
-    weighted : tuple of str
-        The methods whose target is about weighted sparsities.
+    weighted : tuple of methods whose target is about weighted sparsities
     starts : dict of name -> one line for people
     backend : str
         Default backend, in words.
@@ -91,6 +90,7 @@ class Capabilities:
         Known backends; the reason is "" where it can.
     memory : () -> (free, total), optional
         Bytes of the device's memory, where that has its own.
+    unusable : dict of name -> why this method of another package cannot be used
     """
 
     methods: dict[str, tuple[str, str, bool]]
@@ -99,6 +99,7 @@ class Capabilities:
     weighted: tuple[str, ...] = ()
     backends: tuple[tuple[str, str, str], ...] = ()
     memory: Callable[[], tuple[int, int]] | None = None
+    unusable: dict[str, str] = field(default_factory=dict)
 
 
 class Phase(Enum):
@@ -290,30 +291,6 @@ class PathCurve:
     rank: int
     knee: float
     origin: str
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """Two runs or more, their basis images matched with those of the first.
-
-    Attributes
-    ----------
-    runs : tuple of RunEntry
-    orders : tuple of ndarray (count,) of int
-        Which basis image of each run is in each cell, -1 where it has none: in the cells of the first those that are
-        most like its own, then those that are like none.
-    cosines : tuple of ndarray (count,)
-        How alike the image of each cell is to the first's, 0 to 1.
-    """
-
-    runs: tuple[RunEntry, ...]
-    orders: tuple[Array, ...]
-    cosines: tuple[Array, ...]
-
-    @property
-    def count(self) -> int:
-        """Cells."""
-        return len(self.orders[0])
 
 
 @dataclass(frozen=True)

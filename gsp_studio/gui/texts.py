@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -188,10 +188,12 @@ def error_texts(error: BaseException, *, is_loss: bool = False) -> tuple[str, st
 
 def about_data(dataset: Dataset) -> list[str]:
     """Describe a data set and its making, a line each."""
-    height, width = dataset.image_shape
+    height, width = dataset.grid or dataset.image_shape
     steps = "; ".join(dataset.steps) or "values as they are"
     colour = " in colour" if dataset.channels == 3 else ""
     shape = f"{dataset.X.shape[1]} images of {height} x {width}{colour}, order {dataset.order}"
+    if dataset.grid is not None:
+        shape = f"{dataset.X.shape[1]} spectra of {dataset.X.shape[0]} bands, the pixels of {height} x {width}"
     return [f"{dataset.name}: {shape}; {steps}.", *(f"⚠ {note}" for note in dataset.notes)]
 
 
@@ -211,6 +213,28 @@ def about_stability(entry: RunEntry) -> str:
         f"{entry.name}: {count or 'none'} of {of} unstable {over_seeds(found.seeds)}{which}; "
         f"mean similarity {found.similarity.mean():.3f} above chance."
     )
+
+
+def basis_images(bases: Iterable[int]) -> str:
+    """Numbers of basis images, "basis 3, 5"; of many only how many they are."""
+    numbers = sorted(bases)
+    if len(numbers) > _FEW:
+        return f"{len(numbers)} basis images"
+    return f"basis {', '.join(str(k + 1) for k in numbers)}"
+
+
+def remark_words(before: RunEntry, after: RunEntry) -> str:
+    """Say what was changed beside a run, as a step of undo: "accept basis 3 of Run 2"."""
+    was, now, name = before.remarks, after.remarks, after.name
+    for verb, bases in (("accept", now.accepted - was.accepted), ("reject", now.rejected - was.rejected)):
+        if bases:
+            return f"{verb} {basis_images(bases)} of {name}"
+    withdrawn = (was.accepted - now.accepted) | (was.rejected - now.rejected)
+    if withdrawn:
+        return f"take back the verdict on {basis_images(withdrawn)} of {name}"
+    if was.name != now.name:
+        return f"rename {before.name}"
+    return f"{'tags' if was.tags != now.tags else 'note'} of {name}"
 
 
 def of_entries(entry: RunEntry) -> str:

@@ -40,6 +40,7 @@ from gsp_studio.io.schema import (
     check_ranges,
     conform,
     params_from,
+    with_start_of,
 )
 
 #: The array that pixels were divided by, where they were.
@@ -138,8 +139,7 @@ def read_from(group: h5py.Group) -> SavedRun:
     record = replace(record_from(content, inputs), fingerprint=content.fingerprint)
     last = params_from(content.result.params, inputs)
     check_ranges(replace(last, init="random"))
-    if not isinstance(record.start.init, str) and not isinstance(last.init, str):
-        last = replace(last, init=record.start.init)  # one object through the whole run
+    last = with_start_of(last, record.start)
     result, reason = _read_result(group, content, last), content.result.finished
     run = ExportedRun(**vars(record), result=result, reason=reason, versions=content.versions)
     if run.mask is not None and run.mask.shape != (len(run.result.W), len(run.result.H.T)):

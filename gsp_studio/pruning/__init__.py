@@ -41,8 +41,10 @@ _HOMES = {
     "sizes_of": "sizes",
     "compacted": "compact",
     "save_compact": "compact",
-    "save_sparse": "compact",
-    "load_sparse": "compact",
+    "compact_network": "compact",
+    "network_of": "accuracy",
+    "save_sparse": "sparse_rows",
+    "load_sparse": "sparse_rows",
     "describe": "report",
     "write_report": "report",
 }

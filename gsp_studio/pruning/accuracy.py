@@ -14,7 +14,7 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.pruning.checkpoint import Checkpoint, CheckpointError
-from gsp_studio.pruning.formats import FORMATS, onnx_file
+from gsp_studio.pruning.formats import FORMATS, onnx_file, safetensors_file
 from gsp_studio.pruning.images import IMAGENET, LabelledSource
 from gsp_studio.pruning.layers import Layer
 from gsp_studio.pruning.onnx_images import channels_among, channels_read, onnx_scores
@@ -22,6 +22,8 @@ from gsp_studio.pruning.onnx_images import channels_among, channels_read, onnx_s
 Normalization = tuple[tuple[float, ...], tuple[float, ...]]
 
 _BATCH = 250
+#: Heights and widths of the images of usual data sets: CIFAR-10, MNIST, ImageNet, scikit-learn's digits.
+_SIDES = (32, 28, 224, 8)
 #: Of networks for grey images, where nothing else is said.
 _NONE: Normalization = ((0.0,), (1.0,))
 
@@ -156,13 +158,33 @@ def network_of(checkpoint: Checkpoint, shape: tuple[int, int, int]) -> Any:
 
     stored = FORMATS[checkpoint.format].read(checkpoint.path)
     state = {array.name: array.values.astype(np.float32) for array in stored if array.values is not None}
-    model = model_for(state, shape) if checkpoint.format != "onnx" else None
+    is_compact = checkpoint.format == "safetensors" and safetensors_file.is_compact(checkpoint.path)
+    model = model_for(state, shape, is_compact) if checkpoint.format != "onnx" else None
     if model is None:
         raise CheckpointError(
             f"{checkpoint.path} is not one of the networks that can be evaluated on images of "
             f"{' x '.join(map(str, shape))}; export it to ONNX, which says how it computes"
         )
     return model
+
+
+def known_network(
+    checkpoint: Checkpoint, shape: tuple[int, int, int] | None = None
+) -> tuple[Any, tuple[int, int, int]] | None:
+    """The PyTorch model of a checkpoint and the shape of its images; None for a network that is not known.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    shape : (channels, height, width), optional
+        Of an image; by default those of the usual data are tried.
+    """
+    for each in [shape] if shape else [(channels_of(checkpoint), side, side) for side in _SIDES]:
+        try:
+            return network_of(checkpoint, each), each
+        except CheckpointError:
+            continue
+    return None
 
 
 def set_weights(model: Any, checkpoint: Checkpoint, weights: Mapping[str, Array]) -> None:

@@ -1,34 +1,106 @@
-"""Smaller files of pruned networks: neurons that do nothing removed exactly, and layers stored as sparse rows.
+"""Smaller files of pruned networks: channels that do nothing are removed, and the outputs stay the same to rounding.
 
-A neuron without weights has a constant output, which goes into the biases of the next layer; one that the next layer
-does not look at goes without a trace. Removing one can leave others with nothing to do, so this is repeated to the end.
+Chains of linear layers, the networks of `models` and ONNX graphs are followed; `channels` says what can go.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from scipy import sparse
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.atomic import write_whole
+from gsp_studio.pruning.channels import Compacted, Step, without_idle_channels
 from gsp_studio.pruning.checkpoint import Checkpoint, CheckpointError
-from gsp_studio.pruning.formats import FORMATS
+from gsp_studio.pruning.formats import FORMATS, onnx_file, safetensors_file
+from gsp_studio.pruning.formats.onnx_channels import Channels
 from gsp_studio.pruning.formats.stored_array import require_extra
 
-Array = npt.NDArray[Any]
 
-_FORMAT = "gsp-studio sparse rows 1"
-_PARTS = ("values", "columns", "starts", "shape")
-_SMALL = 2**16
+@dataclass(frozen=True, eq=False)
+class CompactNetwork:
+    """A network without channels that do nothing, before it is written.
+
+    Attributes
+    ----------
+    found : Compacted
+    model : onnx.ModelProto or None
+        The graph with these arrays, of an ONNX model.
+    """
+
+    found: Compacted
+    model: Any = None
+
+    @property
+    def suffix(self) -> str:
+        """Ending of its file."""
+        return ".safetensors" if self.model is None else ".onnx"
+
+    def save(self, path: Path) -> None:
+        """Write it; raises as `save_compact`."""
+        if self.model is None:
+            save_compact(path, self.found.arrays)
+        else:
+            check_name(path, self.suffix)
+            onnx_file.save(self.model, path)
+
+
+def compact_network(
+    checkpoint: Checkpoint,
+    weights: Mapping[str, Array] | None = None,
+    shape: tuple[int, int, int] | None = None,
+) -> CompactNetwork:
+    """Remove the channels of a network that do nothing.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    weights : mapping of str to ndarray, optional
+        New values of its layers and of other floating arrays, by name.
+    shape : (channels, height, width), optional
+        Of the images that it sees; by default those of its usual data. A network with linear layers behind
+        convolutions fits one only.
+
+    Raises
+    ------
+    CheckpointError
+        A network that is not known, or a file that has changed since it was opened.
+    """
+    if checkpoint.format == "onnx":
+        return _compact_graph(checkpoint, weights or {})
+    arrays = arrays_of(checkpoint, weights)
+    if _is_chain(arrays):
+        return CompactNetwork(_compact_chain(arrays))
+    from gsp_studio.pruning.accuracy import known_network
+    from gsp_studio.pruning.traced import steps_of
+
+    model = known_network(checkpoint, shape)
+    if model is None:
+        raise CheckpointError(
+            f"{checkpoint.path} is none of the networks that are known by their names and shapes; channels are removed "
+            "from these, from chains of linear layers with ReLU between them, and from ONNX models"
+        )
+    steps, inputs = steps_of(model[0])
+    return CompactNetwork(without_idle_channels(steps, arrays, [inputs]))
+
+
+def _compact_graph(checkpoint: Checkpoint, weights: Mapping[str, Array]) -> CompactNetwork:
+    model = onnx_file.in_one_file(checkpoint.path)
+    graph = Channels(model)
+    keys = {layer.name: layer.key for layer in checkpoint.layers}
+    before = graph.arrays | {keys.get(name, name): values for name, values in weights.items()}
+    found = without_idle_channels(graph.steps, before, graph.inputs)
+    graph.rewrite(found.arrays)
+    return CompactNetwork(found, model)
 
 
 def arrays_of(checkpoint: Checkpoint, weights: Mapping[str, Array] | None = None) -> dict[str, Array]:
-    """All floating arrays of a network's file by name, its layers with new weights.
+    """All floating arrays of a network's file by name, with new values where there are some.
 
     Raises
     ------
@@ -56,40 +128,43 @@ def compacted(arrays: Mapping[str, Array]) -> dict[str, Array]:
     Raises
     ------
     CheckpointError
-        Arrays of another network: batch norms, convolutions and shortcuts are not removed from.
+        Arrays of another network: `compact_network` takes files of those that are known.
     """
-    names = [name for name in arrays if name.endswith("weight") and arrays[name].ndim == 2]
-    biases = {name: f"{name.removesuffix('weight')}bias" for name in names}
-    is_chain = all(arrays[b].shape[1] == arrays[a].shape[0] for a, b in pairwise(names))
-    if not names or not is_chain or set(arrays) - {*names, *biases.values()}:
+    if not _is_chain(arrays):
         raise CheckpointError("neurons are removed from chains of linear layers with ReLU between them; this is none")
-    made = {name: np.array(values) for name, values in arrays.items()}
-    changed = True
-    while changed:
-        changed = False
-        for here, after in pairwise(names):
-            dead = np.asarray(~made[here].any(axis=1))
-            gone: Array = np.asarray(dead | ~made[after].any(axis=0))
-            if gone.all():
-                gone[0] = False  # a layer keeps a neuron
-            if not gone.any():
-                continue
-            changed = True
-            bias = made.get(biases[here])
-            constant = np.where(dead & gone, 0.0 if bias is None else np.maximum(bias, 0), 0.0)
-            if constant.any():
-                moved = made[after].astype(np.float64) @ constant
-                before = made.get(biases[after], np.zeros(len(made[after]), made[after].dtype))
-                made[biases[after]] = (before + moved).astype(before.dtype)
-            made[here], made[after] = made[here][~gone], np.ascontiguousarray(made[after][:, ~gone])
-            if bias is not None:
-                made[biases[here]] = made[biases[here]][~gone]
-    order = [each for name in names for each in (name, biases[name]) if each in made]
-    return {name: made[name] for name in order}
+    return _compact_chain(dict(arrays)).arrays
+
+
+def _is_chain(arrays: Mapping[str, Array]) -> bool:
+    names = _weights_of(arrays)
+    is_chain = all(arrays[b].shape[1] == arrays[a].shape[0] for a, b in pairwise(names))
+    return bool(names) and is_chain and not set(arrays) - {*names, *map(_bias_of, names)}
+
+
+def _weights_of(arrays: Mapping[str, Array]) -> list[str]:
+    return [name for name in arrays if name.endswith("weight") and arrays[name].ndim == 2]
+
+
+def _bias_of(name: str) -> str:
+    return f"{name.removesuffix('weight')}bias"
+
+
+def _compact_chain(arrays: dict[str, Array]) -> Compacted:
+    names = _weights_of(arrays)
+    steps: list[Step] = []
+    for number, name in enumerate(names):
+        bias = _bias_of(name)
+        kind = {"bias": bias} if bias in arrays else {"new_bias": bias}
+        steps.append(Step("weights", (f"x{number}",), f"y{number}", weight=name, **kind))  # type: ignore[arg-type]
+        if number + 1 < len(names):
+            steps.append(Step("map", (f"y{number}",), f"x{number + 1}", apply=lambda values: np.maximum(values, 0.0)))
+    found = without_idle_channels(steps, arrays, ["x0"])
+    order = [each for name in names for each in (name, _bias_of(name)) if each in found.arrays]
+    return Compacted({name: found.arrays[name] for name in order}, found.removed, found.left)
 
 
 def save_compact(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write arrays by name as a safetensors file.
+    """Write arrays by name as a safetensors file whose layers may be narrower than those of the network it is called.
 
     Raises
     ------
@@ -97,103 +172,23 @@ def save_compact(path: Path, arrays: Mapping[str, Array]) -> None:
         The package safetensors is missing, or the name does not end in .safetensors.
     WriteError
     """
-    _check(path)
+    check_name(path)
     from safetensors.numpy import save_file
 
     whole = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
-    write_whole(path, lambda temporary: save_file(whole, temporary))
+    metadata = {"format": safetensors_file.COMPACT}
+    write_whole(path, lambda temporary: save_file(whole, temporary, metadata=metadata))
 
 
-def save_sparse(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write arrays as a safetensors file, matrices that get smaller by it as compressed sparse rows.
-
-    Of a matrix "fc.weight" there are "fc.weight.values", ".columns" (uint16 where that holds them, else int32),
-    ".starts" (int64) and ".shape".
-
-    Raises
-    ------
-    CheckpointError, WriteError
-        As `save_compact`.
-    """
-    _check(path)
-    from safetensors.numpy import save_file
-
-    whole: dict[str, Array] = {}
-    for name, values in arrays.items():
-        if values.ndim == 2:
-            rows = sparse.csr_matrix(values)
-            columns = rows.indices.astype(np.uint16 if values.shape[1] <= _SMALL else np.int32)
-            starts = rows.indptr.astype(np.int64)
-            if rows.data.nbytes + columns.nbytes + starts.nbytes < values.nbytes:
-                parts = (rows.data, columns, starts, np.array(values.shape, np.int64))
-                whole |= {f"{name}.{part}": each for part, each in zip(_PARTS, parts, strict=True)}
-                continue
-        whole[name] = np.ascontiguousarray(values)
-    write_whole(path, lambda temporary: save_file(whole, temporary, metadata={"format": _FORMAT}))
-
-
-def load_sparse(path: str | Path) -> dict[str, Any]:
-    """Read what `save_sparse` wrote.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    dict of str to scipy.sparse.csr_matrix or ndarray
-        By the names of the arrays; ``matrix @ x`` is the product for x (inputs, images).
+def check_name(path: Path, suffix: str = ".safetensors") -> None:
+    """Check that a file can be written under a name.
 
     Raises
     ------
     CheckpointError
-        A file that is none of these, or is damaged.
-    OSError
     """
-    path = Path(path)
-    require_extra("safetensors", path)
-    from safetensors import SafetensorError, safe_open
-
-    with path.open("rb"):
-        pass  # the reader's own words for a missing file do not name it
-    try:
-        with safe_open(path, framework="numpy") as file:
-            is_ours = (file.metadata() or {}).get("format") == _FORMAT
-            found = {name: file.get_tensor(name) for name in file.keys()} if is_ours else {}  # noqa: SIM118
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} is no safetensors file, or is damaged ({error})") from error
-    if not is_ours:
-        raise CheckpointError(f"{path} holds no sparse rows; accepted are files that save_sparse wrote")
-    made: dict[str, Any] = {}
-    for name, values in found.items():
-        base, _, part = name.rpartition(".")
-        if part == "shape" and all(f"{base}.{each}" in found for each in _PARTS):
-            made[base] = _matrix(path, base, *(found[f"{base}.{each}"] for each in _PARTS))
-        elif not (part in _PARTS and f"{base}.shape" in found):
-            made[name] = values
-    return made
-
-
-def _matrix(path: Path, name: str, values: Array, columns: Array, starts: Array, shape: Array) -> Any:
-    is_whole = (
-        shape.shape == (2,)
-        and starts.dtype == np.int64
-        and len(starts) == int(shape[0]) + 1
-        and columns.dtype in (np.uint16, np.int32)
-        and values.ndim == columns.ndim == starts.ndim == 1
-        and len(values) == len(columns) == int(starts[-1])
-        and starts[0] == 0
-        and bool((np.diff(starts) >= 0).all())
-        and (not len(columns) or 0 <= int(columns.min()) <= int(columns.max()) < int(shape[1]))
-    )
-    if not is_whole:
-        raise CheckpointError(f"{path} is damaged: the rows of {name} do not fit together")
-    return sparse.csr_matrix((values, columns.astype(np.int32), starts), shape=tuple(shape.tolist()))
-
-
-def _check(path: Path) -> None:
-    require_extra("safetensors", path)
-    if path.suffix != ".safetensors":
-        raise CheckpointError(f"{path} does not end in .safetensors, as this format asks")
+    require_extra(suffix.removeprefix("."), path)
+    if path.suffix != suffix:
+        raise CheckpointError(f"{path} does not end in {suffix}, as this format asks")
     if not path.parent.is_dir():
         raise CheckpointError(f"the folder {path.parent} is not there")

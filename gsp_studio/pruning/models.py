@@ -264,7 +264,7 @@ def make_model(name: str, shape: Shape, classes: int, seed: int) -> nn.Module:
         return MODELS[name](shape, classes)
 
 
-def model_for(state: Mapping[str, Array], shape: Shape) -> nn.Module | None:
+def model_for(state: Mapping[str, Array], shape: Shape, is_compact: bool = False) -> nn.Module | None:
     """The network that some weights belong to, with these weights; None where it is none that is known.
 
     Parameters
@@ -273,6 +273,8 @@ def model_for(state: Mapping[str, Array], shape: Shape) -> nn.Module | None:
         All floating arrays of a checkpoint by name.
     shape : (channels, height, width)
         Of the images that it will see.
+    is_compact : bool
+        Whether layers may be narrower than the network's.
     """
     tensors = {name: torch.from_numpy(np.array(values)) for name, values in state.items()}
     layers = [name for name, values in state.items() if values.ndim >= 2]
@@ -287,12 +289,30 @@ def model_for(state: Mapping[str, Array], shape: Shape) -> nn.Module | None:
         floating = {key: value.shape for key, value in expected.items() if value.is_floating_point()}
         if floating == {key: value.shape for key, value in tensors.items()}:
             return _fill(make(shape, classes), tensors)
+        if is_compact and floating.keys() == tensors.keys():
+            return _narrowed(make(shape, classes), tensors, shape)
     weights = [name for name in layers if re.search(r"weight$", name) and state[name].ndim == 2]
     chained = all(state[b].shape[1] == state[a].shape[0] for a, b in pairwise(weights))
     is_chain = chained and set(state) <= {*weights, *map(_bias_of, weights)} and bool(weights)
     if is_chain and state[weights[0]].shape[1] == int(np.prod(shape)):
         return _fill(Chain(weights, tensors), tensors)
     return None
+
+
+def _narrowed(model: nn.Module, state: Mapping[str, Tensor], shape: Shape) -> nn.Module | None:
+    """The model with layers of the widths that its weights have; None where they do not fit each other."""
+    for name, values in state.items():
+        path, _, attribute = name.rpartition(".")
+        module = model.get_submodule(path)
+        if attribute in module._buffers:
+            module.register_buffer(attribute, torch.empty_like(values))
+        else:
+            module.register_parameter(attribute, nn.Parameter(torch.empty_like(values)))
+    try:
+        with torch.inference_mode():
+            return _fill(model, state) if model.eval()(torch.zeros(1, *shape)).ndim == 2 else None
+    except RuntimeError:
+        return None
 
 
 def _bias_of(name: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.pruning.checkpoint import Checkpoint, CheckpointError
+from gsp_studio.pruning.checkpoint import Checkpoint
 from gsp_studio.pruning.layers import Layer
 
 Array = npt.NDArray[Any]
@@ -122,24 +122,20 @@ def places_of(checkpoint: Checkpoint, shape: tuple[int, int, int] | None = None)
     try:
         import torch
 
-        from gsp_studio.pruning.accuracy import channels_of, network_of
-
-        for side in [shape] if shape else [(channels_of(checkpoint), size, size) for size in (32, 28, 224)]:
-            try:
-                model = network_of(checkpoint, side)
-            except CheckpointError:
-                continue
-            found: dict[str, int] = {}
-            handles = []
-            for name, module in model.named_modules():
-                if isinstance(module, (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)):
-                    handles.append(module.register_forward_hook(_counter(f"{name}.weight", found)))
-            with torch.inference_mode():
-                model(torch.zeros(1, *side))
-            return found
+        from gsp_studio.pruning.accuracy import known_network
     except ImportError:
-        pass
-    return None
+        return None
+    known = known_network(checkpoint, shape)
+    if known is None:
+        return None
+    model, side = known
+    found: dict[str, int] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)):
+            module.register_forward_hook(_counter(f"{name}.weight", found))
+    with torch.inference_mode():
+        model(torch.zeros(1, *side))
+    return found
 
 
 def _counter(name: str, found: dict[str, int]) -> Any:

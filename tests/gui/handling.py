@@ -73,6 +73,12 @@ def press_when_asked(text: str) -> list[str]:
     return said
 
 
+def press_key(window: QWidget, key: Qt.Key, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+    """Press a key where the focus is, and let it take effect."""
+    QTest.keyClick(window.focusWidget() or window, key, modifiers)
+    settle()
+
+
 def change_theme() -> None:
     """Give the application light colours, and dark ones again."""
     app = QApplication.instance()

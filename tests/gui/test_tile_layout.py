@@ -10,6 +10,8 @@ import pytest
 from handling import pixel_size, settle, turn_wheel
 from hypothesis import given
 from hypothesis import strategies as st
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
 from gsp_studio.gui.panels.basis_montage import MontagePanel
@@ -128,6 +130,7 @@ def test_what_was_zoomed_stays_until_all_is_shown_again(show: Callable[..., QWid
 
 
 def test_views_with_one_zoom_keep_one_grid(show: Callable[..., QWidget]) -> None:
+    """That of the first, which fills its room, however often it changes."""
     first, second = BasisTiles("first"), BasisTiles("second")
     second.link_zoom(first)
     data = fakes.dataset(6, 4)
@@ -136,4 +139,16 @@ def test_views_with_one_zoom_keep_one_grid(show: Callable[..., QWidget]) -> None
         show(view, width, 200)
         view.set_dataset(data)
         view.set_basis(shown.W, shown.order)
-        assert view._buffer.columns == 5
+    wide = first._buffer.columns
+    assert second._buffer.columns == wide > 5
+    first.resize(200, 500)
+    settle()
+    assert second._buffer.columns == first._buffer.columns < wide
+    turn_wheel(second.viewport(), 3)
+    part = first.visible_part
+    first.resize(500, 200)
+    settle()
+    assert second._buffer.columns < wide, "what was zoomed stays"
+    QTest.mouseDClick(second.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(20, 20))
+    assert second._buffer.columns == first._buffer.columns > 5
+    assert first.visible_part.width() > part.width(), "all of it is in sight again"

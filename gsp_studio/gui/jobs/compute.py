@@ -6,6 +6,7 @@ numba, SciPy and the solvers take a quarter of a second to import and longer to 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -25,6 +26,7 @@ from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.matching import match_bases
 from gsp_studio.core.metrics import self_product
 from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, check_params, factorize
+from gsp_studio.core.seeds import Seed, with_seeds
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.core.stopping import Stop
 from gsp_studio.engine.run import Outcome, Record, RunSpec
@@ -79,13 +81,20 @@ def known() -> Capabilities:
             device = "" if problem else get_backend(name, solver_threads()).device
             offered.append((name, f"{name}, {device}", reason_of(problem)))
     memory = None if backend.remote is None else backend.remote.memory
-    return Capabilities(methods, words, dict(STARTS), weighted, tuple(offered), memory)
+    return Capabilities(methods, words, dict(STARTS), weighted, tuple(offered), memory, METHODS.problems)
 
 
-def new_run(dataset: Dataset, choice: RunSettings, weights: Array | None = None, scheduler: str = "") -> Runner:
+def new_run(
+    dataset: Dataset,
+    choice: RunSettings,
+    weights: Array | None = None,
+    scheduler: str = "",
+    seeds: Sequence[Seed] = (),
+) -> Runner:
     """A run of what the panels say, on a cluster where one is named; ValueError when the data cannot have it."""
     X = dataset.X
     params = replace(choice.params, weights=weights_in_force(choice.params.method, weights, len(X)))
+    params = with_seeds(params, seeds)
     check_params(params, *X.shape)
     spec = RunSpec(X, params, choice.backend, solver_threads(), fingerprint=dataset.fingerprint, scheduler=scheduler)
     return Runner(spec)
@@ -155,8 +164,8 @@ def new_subset_refinement(request: SolveRequest, n_images: int) -> Runner:
 
 def new_fresh_fit(request: SolveRequest) -> Runner:
     """A run from the start at the targets of a request, as the settings say but for the rank, which is the basis's."""
-    pinned, rank = request.pinned, len(request.frame.order)
-    params = replace(request.choice.params, rank=rank, held_out=0.0, **problem_of(pinned))
+    own = {"rank": len(request.frame.order), "held_out": 0.0, **problem_of(request.pinned)}
+    params = replace(request.choice.params, **own)
     check_params(params, *request.dataset.X.shape)
     return Runner(RunSpec(request.dataset.X, params, request.choice.backend, solver_threads()))
 
@@ -199,8 +208,7 @@ def _refining(request: SolveRequest, H: Array | Coefficients, n_iter: int) -> Pa
 
 def problem_of(pinned: UnprojectedBasis) -> dict[str, Any]:
     """Parameters by which a basis is solved for at other targets: GSP-HALS, or the best method of its run's loss."""
-    method = "gsphals" if pinned.weights is None else "wgsphals"
-    return {"method": method, "weights": pinned.weights, **pinned.fit}
+    return {"method": "gsphals" if pinned.weights is None else "wgsphals", "weights": pinned.weights, **pinned.fit}
 
 
 def retarget(spec: RunSpec, running: Params, choice: RunSettings, n_iter: int) -> Params:
@@ -261,7 +269,7 @@ def unprojected_basis(result: Result, origin: str) -> UnprojectedBasis:
 
 
 def _own_fit(params: Params) -> dict[str, Any]:
-    fit: dict[str, Any] = {} if METHODS[params.method].is_least_squares else {"method": "gspkl"}
+    fit = {} if METHODS[params.method].is_least_squares else {"method": "gspkl"}
     return fit | {name: getattr(params, name) for name in ("poisson", "sum_to_one") if getattr(params, name)}
 
 

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.network.state import MODES, DisplayedNetwork, NetworkSettings
 from gsp_studio.gui.theme import Themed, icon
-from gsp_studio.gui.widgets.controls import Button, CheckBox, ElidedLabel, ReadOut, label
+from gsp_studio.gui.widgets.controls import Button, CheckBox, ElidedLabel, label
 from gsp_studio.gui.widgets.slider import SparsitySlider
 from gsp_studio.gui.widgets.sparsity_bars import SparsityBars
 from gsp_studio.gui.widgets.sparsity_input import SparsityInput
@@ -56,7 +56,7 @@ class NetworkControls(Themed, QWidget):
         self.without_first, self.without_last = CheckBox("without the first layer"), CheckBox("without the last")
         self.bars = SparsityBars("layer", ("click to select it", "click to select it"))
         self._name = label("Sparsity")
-        self._read_out, self._note = ReadOut(), ElidedLabel()
+        self._read_out, self._note = ElidedLabel(), ElidedLabel()
         self._names: tuple[str, ...] = ()
         self._choice = NetworkSettings()
         self._layer = ""

@@ -65,6 +65,8 @@ class TileView(Themed, ZoomView):
     barActivated = Signal(int)  # the tile whose bar was double-clicked
     laidOut = Signal()  # the tiles stand in other columns
 
+    _leader: TileView | None = None  # whose columns and zoom this one follows
+
     def __init__(self, parent: QWidget | None = None, *, is_filling: bool = False) -> None:
         """`is_filling`: choose the columns that make tiles as large as there is room for."""
         super().__init__(parent)
@@ -150,10 +152,11 @@ class TileView(Themed, ZoomView):
     def _fill_room(self) -> bool:
         """Lay the tiles out as large as there is room for; whether they stand in other columns then."""
         buffer, room = self._buffer, self.viewport().size()
-        if buffer is None or not self._is_filling or not self._is_fitted:
+        if buffer is None or not self._is_filling or not (self._is_fitted or self._leader is not None):
             return False
         size = (room.width() - 2 * _MARGIN, room.height() - 2 * _MARGIN)
-        columns = best_columns(buffer.count, buffer.pitch, buffer.gap, size)
+        leading = None if self._leader is None else self._leader._buffer
+        columns = leading.columns if leading is not None else best_columns(buffer.count, buffer.pitch, buffer.gap, size)
         if columns == buffer.columns:
             return False
         buffer.lay_out(columns)
@@ -210,7 +213,9 @@ class TileView(Themed, ZoomView):
 
     def fit(self) -> None:
         """Show all tiles."""
-        if self._buffer is None:
+        if self._leader is not None:
+            self._leader.fit()
+        if self._buffer is None or self._leader is not None:
             return
         self._is_fitted = True
         if self._fill_room():
@@ -225,15 +230,20 @@ class TileView(Themed, ZoomView):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Show all tiles in the new room, unless a part of them was zoomed."""
         super().resizeEvent(event)
-        if self._is_filling and self._is_fitted:
+        if self._is_filling and self._is_fitted and self._leader is None:
             self.fit()
 
     def link_zoom(self, other: ZoomView) -> None:
-        """Show the same part as another view, from now on, whichever is zoomed; both keep near-square grids."""
+        """Show the same part as another view, of as many tiles in its columns, from now on, whichever is zoomed."""
         super().link_zoom(other)
-        for view in (self, other):
-            if isinstance(view, TileView):
-                view._is_filling = False
+        if isinstance(other, TileView):
+            self._leader = other
+            self.zoomed.connect(other._leave_fit)
+            other.laidOut.connect(self._follow_columns)
+
+    def _follow_columns(self) -> None:
+        if self._fill_room():
+            self._place_all()
 
     def _place(self, item: QGraphicsRectItem, tile: int) -> None:
         if self._buffer is None or not 0 <= tile < self._buffer.count:

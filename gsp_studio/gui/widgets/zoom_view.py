@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QResizeEvent, QTransform, QWheelEvent
+from PySide6.QtGui import QImage, QMouseEvent, QPainter, QResizeEvent, QTransform, QWheelEvent
 from PySide6.QtWidgets import (
     QApplication,
     QFrame,
@@ -48,7 +48,9 @@ class Picture(QGraphicsItem):
     def set_table(self, colours: Array) -> None:
         """Colours of the values: (256, 3) uint8, or (256, 4) with opacities."""
         self._has_alpha = colours.shape[1] == 4
-        self._table = [QColor(*colour).rgba() for colour in colours.tolist()]
+        red, green, blue = (colours[:, k].astype(np.uint32) for k in range(3))
+        alpha = colours[:, 3].astype(np.uint32) if self._has_alpha else np.uint32(255)
+        self._table = (alpha << 24 | red << 16 | green << 8 | blue).tolist()
         self._image = None
         self.update()
 
@@ -143,6 +145,12 @@ class ZoomView(QGraphicsView):
         """Show the same part as another view, from now on, whichever is zoomed."""
         self._linked.append(other)
         other._linked.append(self)
+
+    def unlink_zoom(self) -> None:
+        """Show a part of its own: called before the view goes."""
+        for view in self._linked:
+            view._linked.remove(self)
+        self._linked.clear()
 
     def plane_position(self, position: QPointF | QPoint) -> QPointF:
         """Point of the plane at a point of the viewport."""

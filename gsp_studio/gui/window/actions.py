@@ -241,7 +241,7 @@ ACTIONS: tuple[Action | Section, ...] = (
         "delete run",
         "&Run",
         "&Delete this run from the list",
-        lambda w: w.session.runs.delete(w.session.runs.index),
+        lambda w: w.session.control.delete(w.session.runs.index),
         offered=_can_continue,
     ),
     Section("&Run", lambda w: w.clusters.add_to(w.menus)),

@@ -23,6 +23,7 @@ from gsp_studio.gui.panels.log import LogPanel
 from gsp_studio.gui.panels.model import ModelPanel
 from gsp_studio.gui.panels.run import RunPanel
 from gsp_studio.gui.panels.runs import RunsPanel
+from gsp_studio.gui.panels.seeds import SeedsPanel
 from gsp_studio.gui.panels.selected_basis import BasisPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.session.session import Session
@@ -85,6 +86,12 @@ def _path() -> QWidget:
     return PathPanel()
 
 
+def _spectra() -> QWidget:
+    from gsp_studio.gui.panels.spectra import SpectraPanel
+
+    return SpectraPanel()
+
+
 def _weights() -> QWidget:
     from gsp_studio.gui.panels.weights import WeightsPanel
 
@@ -96,6 +103,7 @@ PANELS = (
     PanelRow("montage", "Basis", MontagePanel, Place.VIEW),
     PanelRow("compare", "Compare", _compare, Place.VIEW, is_late=True),
     PanelRow("inspector", "Inspector", _inspector, Place.VIEW, is_late=True),
+    PanelRow("spectra", "Spectra", _spectra, Place.VIEW, is_late=True),
     PanelRow("path", "Path", _path, Place.VIEW, is_late=True),
     PanelRow("weights", "Weights", _weights, Place.VIEW, is_late=True),
     PanelRow("networks", "Networks", NetworksPanel, Place.VIEW),
@@ -103,6 +111,7 @@ PANELS = (
     PanelRow("chip", "Constraint", ConstraintChip, Place.TOOL_BAR),
     PanelRow("data", "Data", DataPanel, Place.LEFT, is_scrolling=True),
     PanelRow("model", "Model", ModelPanel, Place.LEFT, is_scrolling=True),
+    PanelRow("seeds", "Seeds", SeedsPanel, Place.LEFT, is_scrolling=True, is_behind=True),
     PanelRow("basis", "Selected basis", BasisPanel, Place.RIGHT, is_scrolling=True),
     PanelRow("run", "Run", RunPanel, Place.TOOL_BAR),
     PanelRow("curves", "Curves", _curves, Place.BELOW, is_late=True),

@@ -299,7 +299,10 @@ class Prompts(QObject):
             self._rank.activateWindow()
             return
         most = max(1, min(dataset.X.shape) // 2)
-        dialog, study = RankDialog(most, session.settings.params.method, self._window), session.analyses.rank_study
+        from gsp_studio.core.methods import METHODS
+
+        method = METHODS[session.settings.params.method].label
+        dialog, study = RankDialog(most, method, self._window), session.analyses.rank_study
         dialog.studyRequested.connect(lambda ranks, seeds: study.start(dataset, ranks, session.settings.choice, seeds))
         dialog.studyCancelled.connect(study.cancel)
         dialog.rankChosen.connect(
@@ -366,9 +369,12 @@ def _show(dialog: QDialog) -> None:
 
 def _layout_suffixes() -> tuple[str, ...]:
     """Usual ends of the names of files that can be read in several ways."""
+    from gsp_studio.io.formats.plugins import plugin_formats
     from gsp_studio.io.formats.registry import FORMATS
 
-    return (*(suffix for form in FORMATS.values() for suffix in form.suffixes), ".gif", ".zip", ".tar", ".tgz")
+    forms = (*FORMATS.values(), *plugin_formats()[0].values())
+
+    return (*(suffix for form in forms for suffix in form.suffixes), ".gif", ".zip", ".tar", ".tgz")
 
 
 def _data_filter() -> str:

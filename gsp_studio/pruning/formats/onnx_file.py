@@ -18,6 +18,7 @@ from gsp_studio.arrays import Array
 from gsp_studio.io.atomic import write_whole
 from gsp_studio.io.memory import require_memory
 from gsp_studio.pruning.formats.onnx_graph import Use, uses_of
+from gsp_studio.pruning.formats.onnx_sparse import make_dense
 from gsp_studio.pruning.formats.stored_array import CheckpointError, StoredArray, check_known, computed, require_extra
 
 #: A model in one file may have no more bytes: the limit of its encoding.
@@ -49,8 +50,6 @@ def read(path: Path) -> list[StoredArray]:
 
 def write(source: Path, target: Path, values: Mapping[str, Array], name: str) -> None:
     """The model once more; what lay in files beside it comes to lie in one, called `name` and ``.data``."""
-    from onnx import numpy_helper
-
     model = _loaded(source)
     check_known(source, values, {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer})
     beside = target.with_name(f"{name}.data")
@@ -61,15 +60,37 @@ def write(source: Path, target: Path, values: Mapping[str, Array], name: str) ->
             if beside.exists() and _place(tensor, source)[0].samefile(beside):
                 raise CheckpointError(f"{beside} holds the values of {source} itself; choose another name")
             _take_in(tensor, source)
-        if tensor.name in values:
-            kept = values[tensor.name].astype(_numpy_type(tensor))
-            made = numpy_helper.from_array(kept, tensor.name)
-            for field in ("raw_data", "float_data", "double_data", "int32_data"):
-                tensor.ClearField(field)
-            tensor.raw_data = made.raw_data
+    put(model, values)
     if is_split or model.ByteSize() > _MOST:
         _put_out(model, beside)
     target.write_bytes(model.SerializeToString())
+
+
+def put(model: Any, values: Mapping[str, Array]) -> None:
+    """Give initializers other values, of their types."""
+    from onnx import numpy_helper
+
+    for tensor in model.graph.initializer:
+        if tensor.name in values:
+            made = numpy_helper.from_array(values[tensor.name].astype(_numpy_type(tensor)), tensor.name)
+            for field in ("raw_data", "float_data", "double_data", "int32_data"):
+                tensor.ClearField(field)
+            tensor.raw_data = made.raw_data
+
+
+def save(model: Any, path: Path) -> None:
+    """Write a model that has all its initializers inside.
+
+    Raises
+    ------
+    CheckpointError
+        A model that is larger than one file may be.
+    WriteError
+    """
+    if model.ByteSize() > _MOST:
+        raise CheckpointError(f"{path} would have more bytes than an ONNX model in one file may have")
+    content = model.SerializeToString()
+    write_whole(path, lambda temporary: temporary.write_bytes(content))
 
 
 def in_one_file(path: Path) -> Any:
@@ -91,6 +112,7 @@ def _loaded(path: Path) -> Any:
         model = onnx.load_model_from_string(path.read_bytes())
     except DecodeError as error:
         raise CheckpointError(f"{path} is no ONNX model, or is damaged") from error
+    make_dense(model, path)
     if not model.graph.node and not model.graph.initializer:
         raise CheckpointError(f"{path} is no ONNX model: it has no graph")
     names = set()

@@ -89,6 +89,12 @@ def operators_of(model: Any) -> set[str]:
     return found
 
 
+def sorted_nodes(graph: Any) -> list[tuple[Any, list[str]]]:
+    """The nodes of a graph after those that they read from, with the names that they read, also in subgraphs."""
+    steps = _sorted([_Step(node, _reads(node), list(filter(None, node.output))) for node in graph.node])
+    return [(step.node, step.reads) for step in steps]
+
+
 def layout_of(graph: Any, name: str) -> Layout | None:
     """The order of axes in which images enter a graph under a name, where its first nodes say it."""
     readers = defaultdict(list)

@@ -27,6 +27,8 @@ from gsp_studio.pruning.formats.stored_array import (
 _FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "bfloat16"}
 _NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 _LENGTH = 8
+#: Entry "format" of the metadata of networks whose layers are narrower than their names say.
+COMPACT = "gsp-studio compact network 1"
 
 
 def read(path: Path) -> list[StoredArray]:
@@ -41,6 +43,18 @@ def read(path: Path) -> list[StoredArray]:
             values = computed(_values(path, begin, entry))
         stored.append(StoredArray(key, key, shape, _NAMES.get(dtype, dtype), values, output_axis_by_name(key, shape)))
     return stored
+
+
+def is_compact(path: Path) -> bool:
+    """Whether a file is one of `compact.save_compact`."""
+    require_extra("safetensors", path)
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            return (file.metadata() or {}).get("format") == COMPACT
+    except (SafetensorError, UnicodeError):
+        return False
 
 
 def write(source: Path, target: Path, values: Mapping[str, Array], name: str) -> None:

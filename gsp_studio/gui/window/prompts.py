@@ -237,6 +237,17 @@ class Prompts(QObject):
         if is_confirmed(self._window, f"Replace the run in {request.directory.name}?", more, "Replace"):
             self._session.exports.replace(request)
 
+    def apply(self) -> None:
+        """Ask for images that the basis of the run on the screen is applied to."""
+        from gsp_studio.gui.dialogs.apply import ApplyDialog
+
+        entry = self._session.runs.current
+        if entry is not None:
+            above = Path(str(self._settings.value("export", str(Path.home()))))
+            dialog = ApplyDialog(entry.name, above, self._window)
+            dialog.applyRequested.connect(lambda path, folder: self._session.exports.apply(path, folder, entry))
+            _show(dialog)
+
     def copy(self, kind: str) -> None:
         """Put the run on the screen on the clipboard, as "python" or as a "command"."""
         text = self._session.exports.text_of(kind, self._session.refined.or_listed())

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import difflib
 import importlib
+import importlib.util
 import io
 import os
 import shlex
@@ -41,8 +42,9 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "prune": (prune.add_arguments, "project the weights of a trained network and write it once more"),
     "info": (info.add_arguments, "print versions, backends and where the caches lie"),
 }
-#: Modules without which there is no window, of the extra "gui".
-_WINDOW = ("PySide6.QtWidgets", "pyqtgraph")
+#: Modules without which there is no window, of the extra "gui", and those that are only looked for: their import would
+#: hold up the first paint.
+_WINDOW, _LATER = ("PySide6.QtWidgets",), ("pyqtgraph",)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -133,6 +135,9 @@ def _open_app(argv: list[str]) -> int:
     try:
         for name in _WINDOW:
             importlib.import_module(name)
+        for name in _LATER:
+            if importlib.util.find_spec(name) is None:
+                raise ModuleNotFoundError(name=name)
     except ImportError as error:
         print(f"gsp-studio: {_why_no_window(error)}", file=sys.stderr)
         return BAD_INPUT

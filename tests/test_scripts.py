@@ -260,12 +260,16 @@ def test_red_tests_fail_the_script(machine: Machine) -> None:
 
 
 def test_docs_builds_the_site_with_the_tests_environment(machine: Machine) -> None:
-    done = machine.run("script/docs", "-E")
+    stale = machine.root / "out" / "site" / "gone.html"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    done = machine.run("script/docs", "-n")
     assert done.returncode == 0, done.stderr
     [install] = machine.calls("python -m pip")
     assert install.endswith(f"--editable {machine.root}[dev]")
     [build] = machine.calls("python -m sphinx")
-    assert build.startswith("python -m sphinx --quiet --fail-on-warning --keep-going -E docs out/site")
+    assert build.startswith("python -m sphinx --quiet --fail-on-warning --keep-going -n docs out/site")
+    assert not stale.exists()
     assert "out/site/index.html" in done.stderr
 
 

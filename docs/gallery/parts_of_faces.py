@@ -7,11 +7,11 @@ import gsp_studio as gs
 from gsp_studio.io import sample_path
 
 data = gs.load_dataset(sample_path("faces"))
-X = data.X[:, ::5]  # 400 of the 2,000 images
+X = data.X[:, ::8]  # 250 of the 2,000 images
 
 figure = plt.figure(figsize=(8, 3.4))
 for strip, s in zip(figure.subfigures(4, 1), (0.0, 0.6, 0.75, 0.85), strict=True):
-    result = gs.factorize(X, gs.Params(rank=25, sparsity=s, init="nndsvdar", max_iter=80))
+    result = gs.factorize(X, gs.Params(rank=25, sparsity=s, init="nndsvdar", max_iter=60))
     energy = np.linalg.norm(result.W, axis=0) * np.linalg.norm(result.H, axis=1)
     largest = np.argsort(-energy)[:13]  # of the 25
     words = f"s = {result.sparsity:.2f}, error {100 * result.error:.1f} %"

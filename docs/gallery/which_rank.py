@@ -7,7 +7,7 @@ from gsp_studio.experiments.rank import study_ranks
 from gsp_studio.io import sample_path
 
 X = gs.load_dataset(sample_path("swimmer")).X  # figures with a torso and four limbs in four positions: 17 parts
-study = study_ranks(X, (11, 14, 17, 20), gs.Params(rank=1, sparsity=0.8, max_iter=25), seeds=1)
+study = study_ranks(X, (11, 14, 17, 20), gs.Params(rank=1, sparsity=0.8, max_iter=15), seeds=1)
 
 figure, axes = plt.subplots(figsize=(6, 3.2))
 ranks = [row.rank for row in study.rows]

@@ -41,6 +41,10 @@ _BARE = object()
 _MOST = 1000
 
 
+class UsualNumber(float):
+    """A default: the number as it is where the user gave none."""
+
+
 def image_shape(text: str) -> tuple[int, int]:
     height, times, width = text.lower().partition("x")
     if not (times and height.isdecimal() and width.isdecimal() and int(height) > 0 and int(width) > 0):
@@ -158,6 +162,8 @@ def add_parameters(
             continue
         told = f"{parameter.help}: {names[name]}" if name in names else parameter.help
         options: dict[str, Any] = {"default": getattr(Params, name, None), "help": told}
+        if name == "sparsity":
+            options["default"] = UsualNumber(Params.sparsity)
         if isinstance(options["default"], bool):
             options["action"] = argparse.BooleanOptionalAction if options["default"] else "store_true"
         else:

@@ -18,6 +18,7 @@ from gsp_studio.commands.exit_codes import BAD_INPUT, INTERRUPTED, is_about_inpu
 from gsp_studio.io.error_text import describe_error
 
 if TYPE_CHECKING:
+    from gsp_studio.core.params import Params
     from gsp_studio.engine.run import Intervention, Outcome, RunSpec
     from gsp_studio.io.dataset import Dataset
     from gsp_studio.io.export.options import ExportOptions
@@ -76,8 +77,8 @@ def fit(args: argparse.Namespace) -> int:
             raise ValueError("--config repeats one run; accepted is one PATH, that of its data where they were moved")
         args.run, args.data = args.config, args.paths[0] if args.paths else None
         return repeat(args)
-    if not args.paths or args.rank is None:
-        raise ValueError("fit needs a PATH and --rank, or --config with a run.json")
+    if not args.paths or (args.rank is None and args.samples != "pixels"):
+        raise ValueError("fit needs a PATH and --rank (proposed with --samples pixels), or --config with a run.json")
     several = len(args.paths) > 1
     if several and "{" not in str(args.out):
         args.out = args.out / "{data}"
@@ -143,10 +144,12 @@ def _fit_one(args: argparse.Namespace) -> int:
         arguments.prepare_cluster(args)
     else:
         get_backend(args.backend, args.threads)
-    params = arguments.params_of(args)
+    params = arguments.params_of(args, rank=args.rank or 1)
     if args.weights is None:
         check_params(params, sys.maxsize, sys.maxsize)  # all that can be said without the data
     dataset = arguments.load(args)
+    if args.rank is None or isinstance(args.sparsity, arguments.UsualNumber):
+        params = _with_proposal(params, dataset, args)
     if args.weights is not None:
         params = replace(params, weights=read_pixels(args.weights, dataset))
     params = arguments.seeded(params, args, dataset)
@@ -156,6 +159,22 @@ def _fit_one(args: argparse.Namespace) -> int:
     where = {"fingerprint": dataset.fingerprint, "scheduler": args.scheduler}
     spec = RunSpec(dataset.X, params, args.backend, args.threads, mask, **where)
     return _run_and_export(spec, dataset, args, _places(args))
+
+
+def _with_proposal(params: Params, dataset: Dataset, args: argparse.Namespace) -> Params:
+    """Parameters with those that are proposed for spectra where the user gave none, which is said."""
+    from gsp_studio.engine.proposal import proposal_for
+
+    proposed = proposal_for(dataset)
+    if proposed is None:
+        return params
+    if args.rank is None:
+        params = replace(params, rank=proposed.rank)
+    if isinstance(args.sparsity, arguments.UsualNumber):
+        params = replace(params, sparsity=proposed.sparsity)
+    args.rank, args.sparsity = params.rank, params.sparsity
+    print(f"{dataset.name}: {proposed.why}", file=sys.stderr)
+    return params
 
 
 def repeat(args: argparse.Namespace) -> int:

@@ -179,10 +179,12 @@ def error_texts(error: BaseException, *, is_loss: bool = False) -> tuple[str, st
 
 def about_data(dataset: Dataset) -> list[str]:
     """Describe a data set and its making, a line each."""
-    height, width = dataset.image_shape
+    height, width = dataset.grid or dataset.image_shape
     steps = "; ".join(dataset.steps) or "values as they are"
     colour = " in colour" if dataset.channels == 3 else ""
     shape = f"{dataset.X.shape[1]} images of {height} x {width}{colour}, order {dataset.order}"
+    if dataset.grid is not None:
+        shape = f"{dataset.X.shape[1]} spectra of {dataset.X.shape[0]} bands, the pixels of {height} x {width}"
     return [f"{dataset.name}: {shape}; {steps}.", *(f"⚠ {note}" for note in dataset.notes)]
 
 

@@ -107,6 +107,12 @@ class Dataset:
         """The axis of a dimension, "y", "x" or "band"; one that only counts where nothing is known of it."""
         return axis_of(self.axes, dimension)
 
+    def places(self, dimension: Dimension) -> int:
+        """Number of places that the axis of a dimension has."""
+        height, width = self.grid or self.image_shape
+        counts: dict[Dimension, int] = {"y": height, "x": width, "band": self.X.shape[0 if self.grid else 1]}
+        return counts[dimension]
+
     def as_images(self, vectors: Array) -> Array:
         """Columns as images.
 
@@ -264,12 +270,10 @@ def _check(data: Dataset) -> None:
 
 def _checked_axes(data: Dataset) -> tuple[Axis, ...]:
     """The axes, which must have as many places as the data."""
-    height, width = data.grid or data.image_shape
-    places = {"y": height, "x": width, "band": data.X.shape[0 if data.grid else 1]}
     try:
         axes = as_axes(data.axes)
         for axis in axes:
-            axis.require_count(places[axis.dimension])
+            axis.require_count(data.places(axis.dimension))
     except AxisError as error:
         raise DatasetError(f"{data.name}: {error}") from error
     return axes

@@ -26,6 +26,7 @@ from gsp_studio.gui.panels.selected_basis import BasisPanel
 from gsp_studio.gui.state import Phase, RunEvent, RunSettings
 from gsp_studio.gui.theme import apply_theme, current_theme, load_theme
 from gsp_studio.gui.widgets.picture import Picture, qimage_of, scaled_to_grey
+from gsp_studio.io.axes import Axis
 
 DATA = fakes.dataset(6, 4, n=20)
 
@@ -511,6 +512,12 @@ class TestData:
         for text in ("things.npy", "1\u202f200", "112.5 KiB", f"6 × 4, {filled}", "float32"):
             assert text in told
         assert heard.is_silent
+
+    def test_axes(self, panel: DataPanel) -> None:
+        panel.set_dataset(replace(DATA, axes=(Axis("x", unit="um", scale=0.5), Axis("band", "Time", "s", 0.1))))
+        assert "Time (s): 20 from 0 to 1.9; Column (µm): 4 of 0.5 µm" in words(panel)
+        panel.set_dataset(DATA)
+        assert "Axes" not in words(panel)
 
     def test_button_asks_for_another_reading(self, panel: DataPanel) -> None:
         panel.set_dataset(DATA)

@@ -80,8 +80,7 @@ class MontagePanel(ViewPanel):
         self._caption = ElidedLabel()
         self._caption.setProperty("muted", True)
         self._under_pointer = label()
-        self.bar = ColourBar()
-        self.bar.setFixedWidth(_BAR_WIDTH)
+        self.bar = ColourBar(width=_BAR_WIDTH)
         self._table = colour_table(View.colours)[:GAP]
         self._stack.addWidget(_canvas(self._caption, self._under_pointer, self.bar, self.view))
         self.view.picked.connect(self._pick)

@@ -166,8 +166,9 @@ class CurvesPanel(Themed, QWidget):
 
     def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Name the error of what is shown."""
-        if shown is not None:
-            self._error_plot.getPlotItem().setLabel("left", f"{shown.error_name}, %")
+        axis = self._error_plot.getPlotItem().getAxis("left")
+        if shown is not None and axis.labelText != f"{shown.error_name}, %":  # which takes as long as a move may
+            axis.setLabel(f"{shown.error_name}, %")
 
     def set_records(self, records: Sequence[Record]) -> None:
         """Show these and no others."""

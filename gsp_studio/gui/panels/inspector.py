@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
@@ -86,7 +86,7 @@ class InspectorPanel(ViewPanel):
         row.addWidget(self.view)
         row.addStretch()
         row.addWidget(self.order)
-        self._pages = QStackedWidget()
+        self._pages = _Pages()
         self._pages.addWidget(self._images_page())
         self._pages.addWidget(self.map)
         self._pages.addWidget(self.picture)
@@ -298,6 +298,7 @@ class InspectorPanel(ViewPanel):
 
     def _change_view(self, index: int) -> None:
         self._pages.setCurrentIndex(index)
+        self._pages.updateGeometry()
         self.order.setVisible(index == IMAGES)
         self._refresh()
 
@@ -305,6 +306,15 @@ class InspectorPanel(ViewPanel):
         """Draw what has changed behind the other tabs."""
         super().showEvent(event)
         self._refresh()
+
+
+class _Pages(QStackedWidget):
+    """Pages that ask for the room of the one in front, not for that of the tallest."""
+
+    def minimumSizeHint(self) -> QSize:
+        """That of the page in front."""
+        page = self.currentWidget()
+        return super().minimumSizeHint() if page is None else page.minimumSizeHint()
 
 
 def _number(image: int) -> str:

@@ -16,6 +16,7 @@ from gsp_studio.gui.widgets.controls import Button, label, plain, reserve
 from gsp_studio.gui.widgets.dataset_pictures import long_name, pictures_of, short_name
 from gsp_studio.gui.widgets.histogram import Histogram
 from gsp_studio.gui.widgets.picture import Picture
+from gsp_studio.io.scale_bar import scale_bar_of
 
 if TYPE_CHECKING:
     from gsp_studio.experiments.stability import BasisStability
@@ -149,6 +150,9 @@ class BasisPanel(QWidget):
     def set_dataset(self, dataset: Dataset) -> None:
         """Reshape as this data set's images."""
         self._dataset = dataset
+        bar = scale_bar_of(dataset)
+        self._picture.set_scale(bar if dataset.grid is None else None)
+        self._users[0].set_scale(bar if dataset.grid is not None else None)
 
     def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Show the selected column of this basis."""

@@ -101,7 +101,7 @@ class Session(QObject):
         for failing in (control, live, self.warm_fit, self.basis, analyses, self.exports, self.seeds, self.reference):
             failing.failed.connect(self.failed)
         said = (control, live, self.basis, self.course, self.loader, analyses, self.exports, self.seeds, self.reference)
-        for logging in said:
+        for logging in (self.settings, *said):
             logging.logged.connect(self.logged)
 
     # Start and end

@@ -84,6 +84,8 @@ class BasisTiles(TileView):
         return qimage_of(np.ascontiguousarray(self._table[buffer.pixels] if buffer.channels == 1 else buffer.pixels))
 
     def _set_signed(self, on: bool) -> None:
+        if on == self._is_signed:
+            return
         self._is_signed = on
         if on:
             self.set_colours(np.vstack([signed_table(), np.array([GAP_COLOUR], np.uint8)]))

@@ -37,6 +37,7 @@ def paint_bar(painter: QPainter, box: QRectF, bar: QImage, ends: tuple[str, str]
     if place.width() > _GAP:
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(place, bar)
+        painter.drawRect(place)  # its end may have the colour of the ground
 
 
 def with_bar(image: QImage, table: Array, ends: tuple[str, str]) -> QImage:
@@ -57,13 +58,19 @@ def with_bar(image: QImage, table: Array, ends: tuple[str, str]) -> QImage:
 
 
 class ColourBar(QWidget):
-    """A line on the ground of basis images: the name of what is shown, and the values of its colours."""
+    """A line with the name of what is shown and the values of its colours.
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    It stands on the ground of basis images, or on that of panels with a `width` of its own.
+    """
+
+    def __init__(self, parent: QWidget | None = None, *, width: int = 0) -> None:
         super().__init__(parent)
+        self._is_on_canvas = not width
         self.title, self.ends, self._bar = "", ("", ""), QImage()
         self._table: Array | None = None
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        across = QSizePolicy.Policy.Fixed if width else QSizePolicy.Policy.Ignored
+        self.setSizePolicy(across, QSizePolicy.Policy.Fixed)
+        self._width = width or 160
 
     def set_bar(self, title: str, table: Array, ends: tuple[str, str], tip: str = "") -> None:
         """Show the colours of a table (k, 3), uint8, between two values."""
@@ -79,13 +86,14 @@ class ColourBar(QWidget):
 
     def sizeHint(self) -> QSize:
         """A line."""
-        return QSize(160, self.fontMetrics().height() + 8)
+        return QSize(self._width, self.fontMetrics().height() + 8)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the title, as far as there is room, and the bar."""
         theme, metrics = current_theme(), self.fontMetrics()
         painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(theme.canvas))
+        if self._is_on_canvas:
+            painter.fillRect(self.rect(), QColor(theme.canvas))
         if self._bar.isNull():
             return
         box = QRectF(self.rect()).adjusted(12, 0, -12, 0)
@@ -94,8 +102,8 @@ class ColourBar(QWidget):
         width = min(_WIDEST, max(values + 5 * _GAP, box.width() - title))
         width = min(width, box.width())
         room = max(0.0, box.width() - width - 2 * _GAP)
-        painter.setPen(QColor(theme.canvas_text))
+        painter.setPen(QColor(theme.canvas_text if self._is_on_canvas else theme.text))
         text = metrics.elidedText(self.title, Qt.TextElideMode.ElideRight, int(room))
         painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
-        painter.setPen(QColor(theme.canvas_muted))
+        painter.setPen(QColor(theme.canvas_muted if self._is_on_canvas else theme.text_muted))
         paint_bar(painter, QRectF(box.right() - width, box.top(), width, box.height()), self._bar, self.ends)

@@ -14,7 +14,8 @@ from gsp_studio.gui.texts import pixel_value
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.colour_bar import bar_image, paint_bar, with_bar
 from gsp_studio.gui.widgets.controls import label
-from gsp_studio.gui.widgets.picture import draw_fitted, qimage_of
+from gsp_studio.gui.widgets.picture import draw_fitted, paint_scale_bar, qimage_of
+from gsp_studio.io.scale_bar import ScaleBar
 
 _GAP = 20.0
 #: Room for the colours' bar.
@@ -98,6 +99,7 @@ class Plates(QWidget):
         self._plates: tuple[Plate, ...] = ()
         self._images: list[QImage] = []
         self._bars: list[QImage] = []
+        self._scale: ScaleBar | None = None
         self.pixel_words = label()
         self._pixel = (-1, -1)
         self.hovered.connect(self._point)
@@ -112,6 +114,11 @@ class Plates(QWidget):
         self._plates = plates
         self.setAccessibleDescription(", ".join(plate.title for plate in plates))
         self._tell_pixel()
+        self.update()
+
+    def set_scale(self, bar: ScaleBar | None) -> None:
+        """Show a scale bar on the first image; None: none."""
+        self._scale = bar
         self.update()
 
     def words_of(self, row: int, column: int) -> str:
@@ -204,6 +211,8 @@ class Plates(QWidget):
         painter = QPainter(self)
         for k, plate in enumerate(self._plates):
             place = draw_fitted(painter, self.place_of(k), self._images[k])
+            if self._scale is not None and k == 0:
+                paint_scale_bar(painter, place, plate.image.shape[1], self._scale)
             painter.setPen(QPen(QColor(theme.plot_muted), 1))
             painter.drawRect(place.adjusted(-1, -1, 0, 0))
             width = max(place.width(), min(self._least(), self._room()))

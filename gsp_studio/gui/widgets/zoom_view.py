@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QResizeEvent, QTransform, QWheelEvent
+from PySide6.QtGui import QImage, QMouseEvent, QPainter, QResizeEvent, QTransform, QWheelEvent
 from PySide6.QtWidgets import (
     QApplication,
     QFrame,
@@ -48,7 +48,9 @@ class Picture(QGraphicsItem):
     def set_table(self, colours: Array) -> None:
         """Colours of the values: (256, 3) uint8, or (256, 4) with opacities."""
         self._has_alpha = colours.shape[1] == 4
-        self._table = [QColor(*colour).rgba() for colour in colours.tolist()]
+        red, green, blue = (colours[:, k].astype(np.uint32) for k in range(3))
+        alpha = colours[:, 3].astype(np.uint32) if self._has_alpha else np.uint32(255)
+        self._table = (alpha << 24 | red << 16 | green << 8 | blue).tolist()
         self._image = None
         self.update()
 

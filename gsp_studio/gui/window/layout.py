@@ -150,6 +150,7 @@ class WindowLayout(QObject):
         self.centre = ViewTabs(views, below=self._below)
         window.setCentralWidget(self.centre)
         self.docks: dict[str, QDockWidget] = {}
+        self._front: QDockWidget  # of the docks that are tabs of one place
         self.collapsed = CollapsedDocks(window)
         for row in PANELS:
             if row.place in _AREAS:

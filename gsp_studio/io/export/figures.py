@@ -13,11 +13,14 @@ from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.montage import Scale, grid_shape, montage_image, to_grey
 from gsp_studio.io.run_record import ExportedRun
+from gsp_studio.io.scale_bar import ScaleBar, scale_bar_of
 
 #: Pixels of the shorter side of a tile, in figures that are looked at.
 TILE = 96
 #: Pixels of the longer side of a montage beside others: as many as a small one is enlarged to, and at most.
 _LONG, _LONGEST = 480, 1000
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 #: Grey of words beside images, dark enough on white (7:1).
 _CAPTION = "#595959"
@@ -91,7 +94,19 @@ def labelled_montage(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> 
     sheet.paste(Image.fromarray(ramp), (gap, top))
     draw.text((gap, top + 16), "0", fill=_CAPTION, font=font)
     draw.text((gap + wide, top + 16), white, fill=_CAPTION, font=font, anchor="ra")
+    if dataset.grid is None and (scale := scale_bar_of(dataset)) is not None:
+        _draw_scale_bar(draw, scale, zoom, (sheet.width / 2, top + 16), font)
     return sheet
+
+
+def _draw_scale_bar(
+    draw: ImageDraw.ImageDraw, bar: ScaleBar, zoom: int, above: tuple[float, float], font: Font
+) -> None:
+    """Draw a bar as long as in the images, and its length beside it, about the middle of a line below a point."""
+    long, words = bar.pixels * zoom, float(draw.textlength(bar.text, font=font))
+    left, middle = above[0] - (long + 6 + words) / 2, above[1] + 8
+    draw.rectangle((left, middle - 1, left + long - 1, middle + 1), fill="black")
+    draw.text((left + long + 6, above[1]), bar.text, fill=_CAPTION, font=font)
 
 
 def captioned_montage(dataset: Dataset, W: Array, caption: str) -> Image.Image:

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.patheffects import Normal, Stroke
 
 from gsp_studio.arrays import Array
 from gsp_studio.core.lineage import leads, settled, settled_held_out, starts_of
@@ -18,6 +19,7 @@ from gsp_studio.io.export.figures import FigureStyle, captions_of
 from gsp_studio.io.export.print_style import add_grid, print_style
 from gsp_studio.io.montage import grid_shape
 from gsp_studio.io.run_record import ExportedRun
+from gsp_studio.io.scale_bar import ScaleBar, scale_bar_of
 
 #: Inches that a basis image, and a spectrum, is wide.
 _WIDE, _WIDE_SPECTRUM = 0.8, 1.5
@@ -62,15 +64,30 @@ def _draw_images(dataset: Dataset, W: Array, captions: list[str], style: FigureS
         values = np.clip(images[k] / white, 0, 1) if images.ndim == 4 else images[k]
         shown = ax.imshow(values, cmap=colours, vmin=0, vmax=white, interpolation="nearest")
         ax.set_title(captions[k], pad=2, color=_CAPTION)
+    if (scale := scale_bar_of(dataset)) is not None:
+        _draw_scale_bar(axes[0], scale, (h, w))
     sheet.subplots_adjust(0.01, 0.01, 0.99, 0.97, 0.08, 0.3)
     if is_shared and shown is not None and images.ndim == 3:
         sheet.colorbar(shown, ax=list(axes), orientation="horizontal", fraction=0.05, pad=0.04, aspect=40)
     return sheet
 
 
+def _draw_scale_bar(ax: Axes, bar: ScaleBar, shape: tuple[int, int]) -> None:
+    """Draw a bar and its length into the lower left corner of an image, white with a dark edge."""
+    h, w = shape
+    left, low = 0.05 * w - 0.5, 0.93 * h - 0.5
+    edge = [Stroke(linewidth=2.6, foreground="black"), Normal()]
+    ax.plot([left, left + bar.pixels], [low, low], color="white", linewidth=1.4, path_effects=edge)
+    ground = {"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 0.6}
+    ax.text(left, low - 0.06 * h, bar.text, color="white", fontsize=5.5, va="bottom", bbox=ground)
+    ax.set_xlim(-0.5, w - 0.5)
+    ax.set_ylim(h - 0.5, -0.5)
+
+
 def _draw_spectra(dataset: Dataset, W: Array, captions: list[str], style: FigureStyle) -> Figure:
     """Every spectrum as a line over its bands, from 0 to its own maximum, or to the largest of all."""
-    count, bands = W.shape[1], np.arange(1, len(W) + 1)
+    count, axis = W.shape[1], dataset.axis("band")
+    bands = axis.coordinates(len(W))
     rows, columns = grid_shape(count)
     sheet = Figure(figsize=(columns * _WIDE_SPECTRUM, rows * 0.95 + 0.3), layout="constrained")
     axes = sheet.subplots(rows, columns, squeeze=False, sharex=True).ravel()
@@ -82,16 +99,16 @@ def _draw_spectra(dataset: Dataset, W: Array, captions: list[str], style: Figure
         top = float(W.max() if style.scale == "shared" else spectrum.max()) or 1.0
         ax.fill_between(bands, spectrum, color=_AREA, linewidth=0)
         ax.plot(bands, spectrum, color=_ERROR, linewidth=0.8)
-        ax.set_xlim(bands[0], bands[-1] if len(bands) > 1 else 2)
+        ax.set_xlim(float(bands.min()), float(bands.max()) if len(bands) > 1 else float(bands[0]) + 1.0)
         ax.set_ylim(0, 1.05 * top)
         ax.set_yticks([0, top], ["0", f"{top:.3g}"])
         ax.spines[["top", "right"]].set_visible(False)
         ax.set_title(captions[k], pad=2, color=_CAPTION)
         ax.tick_params(labelsize=5.5, length=2)
-        ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3, integer=True))
+        ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3, integer=not axis.is_calibrated))
         if k >= count - columns:
             ax.tick_params(labelbottom=True)
-            ax.set_xlabel("band")
+            ax.set_xlabel(axis.title)
     return sheet
 
 

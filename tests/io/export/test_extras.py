@@ -19,6 +19,7 @@ import gsp_studio as gs
 from gsp_studio.cli import main
 from gsp_studio.core.results import History, Record
 from gsp_studio.io.atomic import ExportError
+from gsp_studio.io.axes import Axis
 from gsp_studio.io.export.figures import FigureStyle, labelled_montage
 from gsp_studio.io.export.folder_names import check_name, folder_name
 from gsp_studio.io.export.formats import EXTRAS
@@ -261,11 +262,38 @@ def test_spectra_for_papers_are_lines(tmp_path):
     data, run = made(tmp_path, samples="pixels")
     drawn = svg_of(tmp_path, data, run)["montage"]
     assert "<image" not in drawn
-    assert drawn.count(">band<") == 2, "below the lowest ones"
+    assert drawn.count(">Band<") == 2, "below the lowest ones"
     assert len(re.findall("stroke: #1f5fbf", drawn)) == 4
     for k, top in enumerate(run.result.W.max(axis=0)):
         assert f">{k + 1}  " in drawn
         assert f">{top:.3g}<" in drawn
+
+
+def calibrated(data, *axes):
+    return replace(data, axes=axes)
+
+
+def test_montages_have_a_scale_bar_where_the_size_of_a_pixel_is_known(tmp_path):
+    data, run = made(tmp_path)
+    known = calibrated(data, Axis("x", unit="µm", scale=2.0), Axis("y", unit="µm", scale=2.0))
+    style = FigureStyle(zoom=10)
+    plain, drawn = (np.asarray(labelled_montage(one, run, style)) for one in (data, known))
+    line = (drawn != plain).any(axis=2) & (drawn == 0).all(axis=2)
+    rows, columns = np.nonzero(line)
+    assert len(set(rows)) >= 3
+    assert columns.max() + 1 - columns.min() >= 10, "2 µm are a pixel, which is drawn as ten"
+    pytest.importorskip("matplotlib")
+    assert ">2 µm<" in svg_of(tmp_path, known, run)["montage"]
+    assert "µm" not in svg_of(tmp_path, data, run)["montage"]
+
+
+def test_spectra_have_the_unit_of_their_axis(tmp_path):
+    pytest.importorskip("matplotlib")
+    data, run = made(tmp_path, samples="pixels")
+    waves = tuple(400.0 + 10.0 * k for k in range(N))
+    drawn = svg_of(tmp_path, calibrated(data, Axis("band", "Wavelength", "nm", values=waves)), run)["montage"]
+    assert ">Wavelength (nm)<" in drawn
+    assert re.search(r">[456]\d0<", drawn), "numbers in nanometres"
 
 
 def test_montages_with_words_have_the_order_and_the_colours_that_are_asked_for(tmp_path):

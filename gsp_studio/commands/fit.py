@@ -47,9 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--zoom", type=int, metavar="N", help="of figures: a pixel becomes N x N (as fits the image)")
     parser.add_argument("--white", choices=("tile", "shared"), default="tile", help="of figures: per tile, or shared")
     arguments.add_run(parser)
-    arguments.add_entry_weights(parser)
     arguments.add_seeds(parser)
     arguments.add_truth(parser)
+    arguments.add_entry_weights(parser)
     arguments.add_cluster(parser)
     parser.set_defaults(command=fit)
 

@@ -29,7 +29,7 @@ from gsp_studio.core.results import Iterate, handed_out, is_other_problem
 from gsp_studio.core.scaling import Scaling
 from gsp_studio.core.seeds import held_params, released_after, seeded
 from gsp_studio.core.splitting import can_split, split
-from gsp_studio.core.trials import Trials, new_trials
+from gsp_studio.core.trials import new_trials
 from gsp_studio.core.units import Unit
 from gsp_studio.core.updates import largest_eigenvalue
 
@@ -179,8 +179,14 @@ class Iteration:
             self._refill(self.V)
 
     def _end_trials(self) -> None:
-        """Go on from the basis that was handed out last, which is what a change is about."""
-        self.trials, self.V = Trials(0), self.seen
+        """Go on from the basis that was handed out last, or from the best where a further start is no better."""
+        self.trials, best = self.trials.end(self.error)
+        self.V = self.seen
+        if best:
+            self.V, self.H, self.B, self.G = best
+            self.seen = self.V
+            self._forget()
+            self._refill(self.V)
 
     def _forget(self) -> None:
         """What the updates remember is about another basis."""

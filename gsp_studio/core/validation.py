@@ -12,7 +12,7 @@ from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import PARAMETERS, Params, same_value
-from gsp_studio.core.seeds import check_seeds
+from gsp_studio.core.seeds import check_seeds, holds_of
 
 
 def check_data(X: Any, *, may_be_zero: bool = False) -> float:
@@ -74,6 +74,7 @@ def check_params(params: Params, m: int, n: int) -> None:
         is_other = not METHODS[params.method].is_least_squares
         why = "is defined for least squares" if is_other else "needs a penalty that does not change as it goes"
         raise ValueError(f'kkt_tol does not apply to the method "{params.method}": it {why}')
+    check_seeds(params, m, is_known=m < sys.maxsize)
     if not METHODS[params.method].is_least_squares:
         _check_divergence(params)
     if params.poisson:
@@ -86,7 +87,6 @@ def check_params(params: Params, m: int, n: int) -> None:
         given = f'"{init}"' if isinstance(init, str) else f"of type {type(init).__name__}"
         raise ValueError(f"init is {given}; accepted are {', '.join(STARTS)} or a pair of arrays (W0, H0)")
     _check_weights(params, m)
-    check_seeds(params, m, is_known=m < sys.maxsize)
     _check_frozen(params)
 
 
@@ -96,7 +96,7 @@ def _check_divergence(params: Params) -> None:
         ("frozen", bool(params.frozen)),
         ("reseed_dead", params.reseed_dead),
         ("sum_to_one", params.sum_to_one > 0),
-        ("seed_basis", params.seed_basis is not None),
+        ("seed_hold", any(hold != "free" for hold in holds_of(params))),
     ):
         if is_given:
             raise ValueError(f'{name} is for methods of least squares; "{params.method}" takes none')

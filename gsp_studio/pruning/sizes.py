@@ -8,6 +8,7 @@ convolutions that fast, so they are a bound, not a time.
 from __future__ import annotations
 
 import gzip
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -132,36 +133,57 @@ def places_of(checkpoint: Checkpoint, shape: tuple[int, int, int] | None = None)
     found: dict[str, int] = {}
     for name, module in model.named_modules():
         if isinstance(module, (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)):
-            module.register_forward_hook(_counter(f"{name}.weight", found))
+            module.register_forward_hook(_place_counter(f"{name}.weight", found))
     with torch.inference_mode():
         model(torch.zeros(1, *side))
     return found
 
 
-def _counter(name: str, found: dict[str, int]) -> Any:
+def _place_counter(name: str, found: dict[str, int]) -> Any:
     def count(module: Any, inputs: Any, output: Any) -> None:
         found[name] = found.get(name, 0) + int(np.prod(output.shape[2:]))
 
     return count
 
 
+def gzipped_bytes(layers: Sequence[Layer], weights: Mapping[str, Array]) -> int:
+    """Bytes of some layers with new weights, as their file stores them, compressed by gzip at its usual level."""
+    counter = _Counter()
+    with gzip.GzipFile(fileobj=counter, mode="wb", compresslevel=6, mtime=0) as packed:
+        for layer in layers:
+            values = np.ascontiguousarray(weights.get(layer.name, layer.weights))
+            if layer.dtype == "bfloat16":
+                halves = values.astype(np.float32).view(np.uint16)[..., 1::2] if sys.byteorder == "little" else values
+                values = np.ascontiguousarray(halves)
+            elif layer.dtype == "float16":
+                values = values.astype(np.float16)
+            flat = values.reshape(-1)
+            for first in range(0, len(flat), _CHUNK):
+                packed.write(flat[first : first + _CHUNK].tobytes())
+    return counter.count
+
+
+class _Counter:
+    """A file that counts the bytes that are written to it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def write(self, part: bytes) -> int:
+        self.count += len(part)
+        return len(part)
+
+    def flush(self) -> None:
+        pass
+
+
 def file_sizes(path: Path) -> tuple[int, int]:
     """Bytes of a file, and compressed by gzip at its usual level."""
-    compressed = 0
-
-    class _Counted:
-        def write(self, part: bytes) -> int:
-            nonlocal compressed
-            compressed += len(part)
-            return len(part)
-
-        def flush(self) -> None:
-            pass
-
-    with path.open("rb") as file, gzip.GzipFile(fileobj=_Counted(), mode="wb", compresslevel=6, mtime=0) as packed:
+    counter = _Counter()
+    with path.open("rb") as file, gzip.GzipFile(fileobj=counter, mode="wb", compresslevel=6, mtime=0) as packed:
         while part := file.read(_CHUNK):
             packed.write(part)
-    return path.stat().st_size, compressed
+    return path.stat().st_size, counter.count
 
 
 def told(sizes: Sizes, files: tuple[int, int] | None = None) -> list[str]:

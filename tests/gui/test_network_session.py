@@ -19,9 +19,12 @@ from handling import Listener, settle, threads_of_sessions, wait_until
 from PySide6.QtWidgets import QApplication
 
 from gsp_studio.gui.network import compute, session
+from gsp_studio.gui.network.evaluation import EvaluationImages
 from gsp_studio.gui.network.session import NetworkSession
-from gsp_studio.gui.network.state import ZerosCurve
-from gsp_studio.pruning import Grouping, open_checkpoint, project_weights
+from gsp_studio.gui.network.state import KeptNetwork, NetworkSettings, ZerosCurve
+from gsp_studio.gui.network.words import size_lines
+from gsp_studio.gui.session_file.window_state import read_state
+from gsp_studio.pruning import Grouping, open_checkpoint, project_weights, prune_layers
 
 SIGNALS = ("checkpointChanged", "openFailed", "shownChanged", "saved", "failed")
 Held = tuple[NetworkSession, threading.Semaphore]
@@ -266,6 +269,100 @@ class TestProjecting:
         assert small.shown.sparsity == pytest.approx(0.82, abs=1e-6)
 
 
+class TestMethods:
+    """Magnitude, LAMP and values that shrink, beside GSP."""
+
+    def test_magnitude_takes_a_share_of_zeros_and_begins_at_the_same(self, small: NetworkSession) -> None:
+        small.set_sparsity(0.8)
+        share = small.shown.total
+        regrouped(small, method="magnitude")
+        assert small.choice.sparsity == pytest.approx(share, abs=1e-4)
+        small.set_sparsity(0.75)
+        layers = [small.checkpoint[name] for name in LAYERS]
+        oracle = prune_layers("magnitude", layers, 0.75, Grouping()).weights
+        for name in LAYERS:
+            np.testing.assert_array_equal(small.shown.weights[name], oracle[name])
+        assert small.shown.total == pytest.approx(0.75, abs=0.01)
+        assert small.curves.zeros.totals[-1] == 1.0
+        regrouped(small, method="gsp")
+        assert small.shown.total == pytest.approx(0.75, abs=0.02)
+
+    def test_targets_of_layers_own_are_for_gsp(self, small: NetworkSession) -> None:
+        small.set_choice(replace(small.choice, mode="own"))
+        regrouped(small, method="lamp")
+        assert small.choice.mode == "layer"
+
+    def test_values_shrink_as_in_the_paper(self, small: NetworkSession) -> None:
+        small.set_sparsity(0.8)
+        kept = small.shown.weights["fc.weight"]
+        regrouped(small, values="shrunken")
+        shrunken = small.shown.weights["fc.weight"]
+        assert np.abs(shrunken).sum() < np.abs(kept).sum()
+        oracle = project_weights({"fc.weight": nets.weights()["fc.weight"]}, 0.8, Grouping(values="shrunken"))
+        np.testing.assert_allclose(shrunken, oracle.weights["fc.weight"], atol=1e-6)
+
+    def test_of_a_large_network_the_selected_layer_follows(
+        self, small: NetworkSession, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        regrouped(small, method="magnitude", mode="network")
+        monkeypatch.setattr(session, "SAME_EVENT", 100)
+        small.select("fc.weight")
+        wait_until(lambda: not small._jobs.is_busy)
+        small.set_sparsity(0.6)
+        preview = small.shown
+        assert preview.is_preview
+        wait_until(lambda: not small.shown.is_preview)
+        np.testing.assert_array_equal(preview.weights["fc.weight"], small.shown.weights["fc.weight"])
+
+
+class TestHistory:
+    """Undo and redo."""
+
+    def test_steps_come_back(self, small: NetworkSession) -> None:
+        stack, start = small.history.stack, small.choice
+        for s in (0.7, 0.75, 0.8):
+            small.set_sparsity(s)
+        small.settle()
+        assert stack.count() == 1, "moves of one drag are one step"
+        at = small.shown.total
+        regrouped(small, mode="network")
+        regrouped(small, method="magnitude")
+        found = small.choice
+        stack.undo()
+        whole(small)
+        assert (small.choice.method, small.choice.mode, small.choice.sparsity) == ("gsp", "network", 0.8)
+        stack.undo()
+        stack.undo()
+        whole(small)
+        assert small.choice == start
+        assert small.shown.total == 0.0
+        stack.redo()
+        wait_until(lambda: small.shown.total == at)
+        stack.redo()
+        stack.redo()
+        whole(small)
+        assert small.choice == found
+        assert stack.count() == 3
+
+    def test_another_network_clears_it(self, small: NetworkSession, tmp_path: Path) -> None:
+        small.set_sparsity(0.7)
+        small.settle()
+        opened(small, nets.npz(tmp_path, 1, "other.npz"))
+        assert not small.history.stack.canUndo()
+
+
+def test_sizes_follow_when_the_slider_rests(small: NetworkSession) -> None:
+    heard = Listener(small.sizing, "changed")
+    small.set_sparsity(0.9)
+    wait_until(lambda: heard["changed"] and heard["changed"][-1].nonzeros < small.path.size / 2)
+    found = heard["changed"][-1]
+    kept = sum(int(np.count_nonzero(values)) for values in small.shown.weights.values())
+    assert (found.nonzeros, found.parameters) == (kept, small.checkpoint.size)
+    assert found.bytes == 4 * small.checkpoint.size
+    assert found.gzipped < found.bytes
+    assert f"{kept:,} of {small.checkpoint.size:,} weights" in size_lines(found)
+
+
 class TestCurves:
     """Zeros and accuracy against s."""
 
@@ -305,7 +402,9 @@ class TestCurves:
         networks.find_accuracy("digits", "some digits")
         wait_until(lambda: networks.curves.accuracy.state != "going")
         found = networks.curves.accuracy
-        assert (found.state, found.problem, found.images) == ("done", "", "some digits, values as they are")
+        assert (found.state, found.problem) == ("done", "")
+        assert found.images == "some digits: 1,797 images, values as they are"
+        assert (found.about, found.caution) == ("GSP, each layer", "")
         assert found.dense == np.mean(np.argmax(hidden @ last.T, axis=1) == target)
         assert found.dense > 0.8
         k = int(np.searchsorted(found.s, 0.6))
@@ -313,8 +412,18 @@ class TestCurves:
         sparse = networks.shown.weights
         scores = np.maximum(data / 16 @ sparse["fc1.weight"].T, 0) @ sparse["fc2.weight"].T
         assert found.accuracies[k] == pytest.approx(np.mean(np.argmax(scores, axis=1) == target), abs=2 / len(target))
+        heard = Listener(networks.curves, "accuracyChanged")
         networks.set_choice(replace(networks.choice, mode="network"))
-        assert networks.curves.accuracy is None, "it was about another grouping"
+        assert (networks.curves.accuracy.state, networks.curves.accuracy.about) == ("former", "GSP, each layer")
+        np.testing.assert_array_equal(networks.curves.accuracy.accuracies, found.accuracies)
+        wait_until(lambda: networks.curves.accuracy.state == "done")
+        other = networks.curves.accuracy
+        assert other.about == "GSP, whole network"
+        assert other.images == found.images, "the same images"
+        assert all(len(curve.s) > 1 for curve in heard["accuracyChanged"]), "there is a curve all the time"
+        networks.set_choice(replace(networks.choice, mode="layer"))
+        wait_until(lambda: networks.path is not None)
+        assert networks.curves.accuracy is found, "it comes back as it was"
 
     def test_what_cannot_be_evaluated_is_said(self, small: NetworkSession) -> None:
         small.find_accuracy("digits", "digits")
@@ -330,9 +439,7 @@ class TestBackground:
     def slow(self, small: NetworkSession, monkeypatch: pytest.MonkeyPatch) -> Held:
         may = threading.Semaphore(0)
 
-        def accuracies(
-            checkpoint: Any, path: Any, choice: Any, layer: str, source: Any, unwanted: Any, tell: Any
-        ) -> Any:
+        def accuracies(checkpoint: Any, path: Any, choice: Any, layer: str, images: Any, unwanted: Any) -> Any:
             for s in (float("nan"), 0.5, 0.7, 0.6):
                 while not may.acquire(timeout=0.01):
                     if unwanted():
@@ -405,3 +512,47 @@ class TestSaving:
         wait_until(lambda: heard["failed"])
         assert "is the network itself" in heard["failed"][0][0]
         assert heard["saved"] == []
+
+
+def test_a_network_of_a_session_comes_back_as_it_was(networks: NetworkSession, tmp_path: Path) -> None:
+    kept = NetworkSettings(0.7, "own", (("fc.weight", 0.9), ("gone.weight", 0.5)))
+    networks.reopen(nets.npz(tmp_path), kept, "fc.weight")
+    wait_until(lambda: networks.shown is not None)
+    assert networks.choice == replace(kept, own=(("fc.weight", 0.9),))
+    assert networks.layer == "fc.weight"
+    assert networks.shown.sparsities == pytest.approx([0.7, 0.7, 0.7, 0.9], abs=1e-6)
+    assert not networks.history.stack.canUndo()
+    problems: list[str] = []
+    look = {"path": str(tmp_path / "small.npz"), "layer": "fc.weight", "choice": networks.choice.as_json()}
+    found = read_state({"window": {"network": json.loads(json.dumps(look))}}, 5, problems).network
+    assert problems == []
+    assert found == KeptNetwork(tmp_path / "small.npz", networks.choice, "fc.weight")
+
+
+@pytest.mark.parametrize(
+    ("choice", "problem"),
+    [
+        ({"sparsity": 2}, "sparsity 2 is not used"),
+        ({"mode": "each"}, "mode 'each' is not used"),
+        ({"own": [["a", "b"]]}, "targets of layers are not used"),
+        ({"own": 5}, "targets of layers are not used"),
+        ({"method": []}, "method a list of 0 is not used"),
+        ("none", "is not a set of named values"),
+    ],
+)
+def test_odd_values_of_a_session_file_are_dropped_and_told(choice: Any, problem: str) -> None:
+    problems: list[str] = []
+    found = read_state({"window": {"network": {"path": "a.npz", "choice": choice}}}, 5, problems).network
+    assert found == KeptNetwork(Path("a.npz"), NetworkSettings(), "")
+    assert len(problems) == 1
+    assert problem in problems[0]
+
+
+def test_images_that_are_jpeg_are_cautioned_about(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        Image.new("L", (8, 8)).save(tmp_path / name / "a.jpg")
+    assert "JPEG" in EvaluationImages(tmp_path, "some")._caution()
+    assert EvaluationImages("digits", "some")._caution() == ""

@@ -35,11 +35,14 @@ class AccuracyBox(QFrame):
             action.triggered.connect(lambda _=False, key=key: self.sourceRequested.emit(key))
         self.choose.setMenu(self._menu)
         self._words, self._hint = ElidedLabel(), label(_HINT, muted=True, wrap=True)
+        self._where, self._caution = ElidedLabel(), label("", wrap=True)
+        self._where.setProperty("muted", True)
         self._hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._curve: AccuracyCurve | None = None
         self._s = 0.0
         self._lay_out()
         self.cancel.clicked.connect(self.cancelRequested)
+        self.set_last("")
         self.set_accuracy(None)
 
     def _lay_out(self) -> None:
@@ -61,13 +64,30 @@ class AccuracyBox(QFrame):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(0)
         box.addWidget(pages, 1)
+        under = QVBoxLayout()
+        under.setContentsMargins(8, 2, 8, 0)
+        under.setSpacing(2)
+        under.addWidget(self._caution)
+        under.addWidget(self._where)
+        box.addLayout(under)
         box.addLayout(line)
+
+    def set_last(self, name: str) -> None:
+        """Offer the images of the last time again; "" where there are none."""
+        action = self.actions_by_source["last"]
+        action.setText(f"{name.replace('&', '&&')} again")
+        action.setVisible(bool(name))
 
     def set_accuracy(self, curve: AccuracyCurve | None) -> None:
         """Show this; None: nothing has been asked for."""
         self._curve = curve
+        caution = "" if curve is None or not curve.caution else f"⚠ {curve.caution}"
+        self._caution.setText(caution)
+        self._caution.setVisible(bool(caution))
+        self._where.setVisible(curve is not None)
         self.cancel.setVisible(curve is not None and curve.state == "going")
         self.choose.setVisible(curve is None or curve.state != "going")
+        self._where.setText("")
         has_points = curve is not None and len(curve.s) > 0
         self._pages.setCurrentIndex(1 if has_points else 0)
         if curve is None:
@@ -77,9 +97,10 @@ class AccuracyBox(QFrame):
         if has_points:
             lowest = 100 * float(curve.accuracies.min())
             low = 0.0 if lowest < 60 else 50.0
+            self._where.setText(f"{curve.about}, on {curve.images}" if curve.about else f"On {curve.images}")
             self.plot.set_points(curve.s, 100 * curve.accuracies, low, 100 * curve.dense)
             self.plot.set_value(self._s)
-        elif curve.state == "going":
+        elif curve.state in ("going", "former"):
             self._hint.setText(f"Measuring on {curve.images}...")
         elif curve.state == "failed":
             self._hint.setText(f"⚠ {curve.problem}")
@@ -105,4 +126,5 @@ class AccuracyBox(QFrame):
         progress = f"{curve.done} of {curve.planned} points" if curve.state == "going" else ""
         problem = f"⚠ {curve.problem}" if curve.state == "failed" and len(curve.s) else ""
         self._words.setText("  ·  ".join(each for each in (problem, progress, here, dense) if each))
-        self._words.tip = f"On {curve.images}\n{self._words.text()}"
+        told = [f"On {curve.images}", *([f"Of {curve.about}"] if curve.about else []), self._words.text()]
+        self._words.tip = "\n".join([*told, *([curve.caution] if curve.caution else [])])

@@ -7,6 +7,7 @@ by what needs it, never on the thread of the window.
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,60 +16,64 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.backends.cpu.pool import set_threads
-from gsp_studio.gui.network.state import DisplayedNetwork, NetworkSettings
-from gsp_studio.io.dataset import Dataset, LoadOptions
-from gsp_studio.io.readers import load_dataset
+from gsp_studio.gui.network.state import DisplayedNetwork, NetworkSettings, NetworkSizes
 from gsp_studio.pruning.checkpoint import Checkpoint, check_target, open_checkpoint, save_checkpoint
 from gsp_studio.pruning.grouping import Grouping
+from gsp_studio.pruning.layers import average_sparsity
+from gsp_studio.pruning.methods import prune_layers
 from gsp_studio.pruning.path import NetworkPath
 from gsp_studio.pruning.projection import project_checkpoint
 from gsp_studio.pruning.report import check_report, describe, write_report
+from gsp_studio.pruning.sizes import file_sizes, gzipped_bytes, places_of, sizes_of
+from gsp_studio.pruning.threshold_path import ThresholdPath
 
 if TYPE_CHECKING:
-    from gsp_studio.pruning.accuracy import Normalization
-    from gsp_studio.pruning.images import LabelledImages
+    from gsp_studio.gui.network.evaluation import EvaluationImages
     from gsp_studio.pruning.layers import Layer
 
-Source = Path | Dataset | str
-
-#: The word for scikit-learn's digits among sources of images.
-DIGITS = "digits"
 _CURVE_POINTS, _CURVE_POINTS_OF_LARGE, _LARGE = 65, 17, 8_000_000
 _ACCURACY_POINTS = 17
 #: How many points `accuracies` has.
 PLANNED = _ACCURACY_POINTS + 1
 #: Up to here accuracies are measured: beyond, hardly a weight is left.
 _LAST = 0.98
-#: Images that a normalization is chosen with.
-_TRIED = 250
+#: Weights up to which the layers are compressed to see how small they get.
+_PACKED = 16_000_000
 
 __all__ = [
-    "DIGITS",
     "PLANNED",
-    "Source",
+    "LayerPath",
     "accuracies",
     "alone",
     "curve",
     "open_checkpoint",
+    "places_known",
     "preview",
     "save",
     "show",
     "show_now",
+    "sizes",
     "sorted_path",
 ]
 
 
-def sorted_path(checkpoint: Checkpoint, choice: NetworkSettings) -> NetworkPath:
+LayerPath = NetworkPath | ThresholdPath
+
+
+def sorted_path(checkpoint: Checkpoint, choice: NetworkSettings) -> LayerPath:
     """The layers of a network sorted, grouped as was chosen; targets of layers' own come later, with the slider."""
-    return NetworkPath(checkpoint.layers, Grouping(choice.scope, exclude=choice.exclude))
+    grouping = Grouping(choice.scope, exclude=choice.exclude, values=choice.values)
+    if choice.is_by_zeros:
+        return ThresholdPath(checkpoint.layers, choice.method, grouping)
+    return NetworkPath(checkpoint.layers, grouping)
 
 
-def alone(layer: Layer) -> NetworkPath:
+def alone(layer: Layer, choice: NetworkSettings) -> NetworkPath:
     """A layer sorted for itself, for previews of it."""
-    return NetworkPath((layer,))
+    return NetworkPath((layer,), Grouping(values=choice.values))
 
 
-def show(checkpoint: Checkpoint, path: NetworkPath, choice: NetworkSettings) -> DisplayedNetwork:
+def show(checkpoint: Checkpoint, path: LayerPath, choice: NetworkSettings) -> DisplayedNetwork:
     """All layers at their targets."""
     if choice.mode == "own":
         weights: dict[str, Array] = {}
@@ -94,7 +99,7 @@ def _in_an_event() -> Iterator[None]:
         set_threads(before)
 
 
-def show_now(checkpoint: Checkpoint, path: NetworkPath, choice: NetworkSettings) -> DisplayedNetwork:
+def show_now(checkpoint: Checkpoint, path: LayerPath, choice: NetworkSettings) -> DisplayedNetwork:
     """As `show`, in the event that asks."""
     with _in_an_event():
         return show(checkpoint, path, choice)
@@ -104,7 +109,7 @@ def preview(
     checkpoint: Checkpoint,
     choice: NetworkSettings,
     before: DisplayedNetwork,
-    path: NetworkPath,
+    path: LayerPath,
     layer: str,
     share: float | None,
 ) -> DisplayedNetwork:
@@ -122,7 +127,8 @@ def preview(
     names = [each.name for each in checkpoint.layers]
     found = dict(zip(names, before.sparsities.tolist(), strict=True))
     zeros = dict(zip(names, before.zeros.tolist(), strict=True))
-    found[layer] = max(target, checkpoint[layer].sparsity)
+    own = checkpoint[layer]
+    found[layer] = average_sparsity(own, weights[layer]) if choice.is_by_zeros else max(target, own.sparsity)
     zeros[layer] = _zeros(weights[layer])
     pruned = {name for name, is_pruned in zip(names, before.is_pruned, strict=True) if is_pruned}
     return _assemble(checkpoint, choice, weights, found, zeros, pruned)
@@ -171,27 +177,27 @@ def _coarse_first(targets: Array) -> list[float]:
     return [float(targets[k]) for k in order]
 
 
-def curve(checkpoint: Checkpoint, path: NetworkPath) -> Iterator[tuple[float, Array, Array, float]]:
+def curve(
+    checkpoint: Checkpoint, path: LayerPath, choice: NetworkSettings
+) -> Iterator[tuple[float, Array, Array, float]]:
     """Target, sparsities and zeros of the layers and zeros of all that take part, in an order that refines itself."""
     points = _CURVE_POINTS if path.size <= _LARGE else _CURVE_POINTS_OF_LARGE
     for s in _coarse_first(np.linspace(0.0, 1.0, points)):
-        shown = show(checkpoint, path, NetworkSettings(s))
+        shown = show(checkpoint, path, NetworkSettings(s, method=choice.method))
         yield s, shown.sparsities, shown.zeros, shown.total
 
 
 def accuracies(
     checkpoint: Checkpoint,
-    path: NetworkPath,
+    path: LayerPath,
     choice: NetworkSettings,
     layer: str,
-    source: Source,
+    images: EvaluationImages,
     unwanted: Callable[[], bool],
-    tell: Callable[[str], None] = lambda words: None,
 ) -> Iterator[tuple[float, float]]:
     """(target, accuracy) point by point, the network as it is first, with NaN as its target; ends when unwanted.
 
-    In the mode "own" it is the selected layer's target that varies. How the images were normalized in training is not
-    in the file: of the common ways the one that suits the network best is taken, and told.
+    In the mode "own" it is the selected layer's target that varies.
 
     Raises
     ------
@@ -199,13 +205,17 @@ def accuracies(
         Images or a network that cannot be evaluated.
     """
     from gsp_studio.pruning.accuracy import Evaluator
-    from gsp_studio.pruning.images import JPEG_CAUTION, is_jpeg
 
-    images = _label_columns(source, checkpoint)
-    words, normalization = _best_normalization(checkpoint, images, unwanted)
-    tell(f"{words}; {JPEG_CAUTION}" if isinstance(source, Path) and is_jpeg(source) else words)
-    evaluator = Evaluator(checkpoint, images, normalization)
-    yield float("nan"), evaluator.accuracy(None, unwanted)
+    labelled, normalization = images.prepare(checkpoint, unwanted)
+    if unwanted():
+        return
+    evaluator = Evaluator(checkpoint, labelled, normalization)
+    if images.dense is None:
+        found = evaluator.accuracy(None, unwanted)
+        if unwanted():
+            return
+        images.dense = found
+    yield float("nan"), images.dense
     start = min(path.start, _LAST / 2)
     for s in _coarse_first(np.linspace(start, _LAST, _ACCURACY_POINTS)):
         if unwanted():
@@ -217,38 +227,17 @@ def accuracies(
         yield s, found
 
 
-def _best_normalization(
-    checkpoint: Checkpoint, images: LabelledImages, unwanted: Callable[[], bool]
-) -> tuple[str, Normalization]:
-    """The way to normalize images that the network classifies most of a few of them right with."""
-    from gsp_studio.pruning.accuracy import Evaluator
-    from gsp_studio.pruning.images import IMAGENET
-
-    few = images.part(np.random.default_rng(0).permutation(len(images.labels))[:_TRIED])
-    channels = images.shape[0]
-    means = images.images.mean((0, 2, 3), dtype=np.float64)
-    deviations = np.maximum(images.images.std((0, 2, 3), dtype=np.float64), 1e-6)
-    ways: dict[str, Normalization] = {"values as they are": ((0.0,) * channels, (1.0,) * channels)}
-    ways["values from -1 to 1"] = (0.5,) * channels, (0.5,) * channels
-    ways["values from 0 to 255"] = (0.0,) * channels, (1 / 255,) * channels
-    ways["their own mean and deviation"] = tuple(means.tolist()), tuple(deviations.tolist())
-    if channels == 3:
-        ways["ImageNet's mean and deviation"] = IMAGENET
-    found = {words: Evaluator(checkpoint, few, way).accuracy(None, unwanted) for words, way in ways.items()}
-    best = max(found, key=lambda words: found[words])
-    return best, ways[best]
+def places_known(checkpoint: Checkpoint) -> dict[str, int] | None:
+    """How often each weight is used for an image; None where PyTorch would have to be imported for that alone."""
+    is_linear = all(layer.kind == "linear" for layer in checkpoint.layers)
+    return places_of(checkpoint) if is_linear or "torch" in sys.modules else None
 
 
-def _label_columns(source: Source, checkpoint: Checkpoint) -> LabelledImages:
-    from gsp_studio.pruning.accuracy import channels_of
-    from gsp_studio.pruning.images import digits, labelled_from
-
-    if source == DIGITS:
-        return digits()
-    if isinstance(source, Dataset):
-        return labelled_from(source)
-    options = LoadOptions(colour="rgb" if channels_of(checkpoint) == 3 else "grey")
-    return labelled_from(load_dataset(source, options=options))
+def sizes(checkpoint: Checkpoint, shown: DisplayedNetwork, places: dict[str, int] | None) -> NetworkSizes:
+    """Sizes of a network as it is shown."""
+    found = sizes_of(checkpoint.layers, shown.weights, places)
+    packed = gzipped_bytes(checkpoint.layers, shown.weights) if checkpoint.size <= _PACKED else None
+    return NetworkSizes(**found.described(), gzipped=packed)
 
 
 def save(checkpoint: Checkpoint, choice: NetworkSettings, names: Sequence[str], out: Path) -> list[Path]:
@@ -259,10 +248,20 @@ def save(checkpoint: Checkpoint, choice: NetworkSettings, names: Sequence[str], 
     ValueError, OSError
     """
     own = tuple((name, choice.target_of(name)) for name in names) if choice.mode == "own" else ()
-    grouping = Grouping(choice.scope, own=own, exclude=choice.exclude)
+    grouping = Grouping(choice.scope, own=own, exclude=choice.exclude, values=choice.values)
     check_target(checkpoint, out)
     check_report(out.parent)
-    pruned = project_checkpoint(checkpoint, choice.sparsity, grouping)
+    if choice.is_by_zeros:
+        pruned = prune_layers(choice.method, checkpoint.layers, choice.sparsity, grouping)
+    else:
+        pruned = project_checkpoint(checkpoint, choice.sparsity, grouping)
     save_checkpoint(checkpoint, out, pruned.weights)
-    described = describe(checkpoint, pruned, grouping, {"sparsity": choice.sparsity})
+    whole, packed = file_sizes(out)
+    more = {
+        "method": choice.method,
+        "sizes": sizes_of(checkpoint.layers, pruned.weights, places_known(checkpoint)).described(),
+        "files": {out.name: {"bytes": whole, "gzipped": packed}},
+    }
+    asked = {"to_zeros" if choice.is_by_zeros else "sparsity": choice.sparsity}
+    described = describe(checkpoint, pruned, grouping, asked, more)
     return [out, write_report(out.parent, out.name, described)]

@@ -6,22 +6,25 @@ The docks are about images, so they step back while the view of networks is in f
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QSettings
+from PySide6.QtGui import QUndoGroup
 from PySide6.QtWidgets import QFileDialog, QMainWindow
 
 from gsp_studio.gui.network.session import SAME_EVENT, NetworkSession
-from gsp_studio.gui.network.state import SOURCES, SUFFIXES
+from gsp_studio.gui.network.state import SOURCES, SUFFIXES, KeptNetwork
 
 if TYPE_CHECKING:
+    from gsp_studio.gui.network.compute import LayerPath
     from gsp_studio.gui.network.panel import NetworksPanel
     from gsp_studio.gui.network.view import NetworkView
     from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.widgets.view_tabs import ViewTabs
-    from gsp_studio.pruning.path import NetworkPath
 
 TITLE = "Networks"
+#: Setting: the file or folder of images that a network was last evaluated on.
+_LAST_IMAGES = "networkImages"
 _FILES = f"Networks ({' '.join(f'*{suffix}' for suffix in (*SUFFIXES, '.npz'))});;All files (*)"
 
 
@@ -35,6 +38,11 @@ class NetworkController(QObject):
         self._window, self._images, self._views, self._settings = window, images, views, settings
         self.panel = panel
         self.session = NetworkSession(self)
+        self.undo = QUndoGroup(self)
+        for stack in (images.undo.stack, self.session.history.stack):
+            self.undo.addStack(stack)
+        views.changed.connect(lambda _: self._choose_history())
+        self._choose_history()
         self._wire()
 
     def _wire(self) -> None:
@@ -58,6 +66,7 @@ class NetworkController(QObject):
             (session.curves.zerosChanged, view.set_curve),
             (session.curves.accuracyChanged, view.set_accuracy),
             (session.savingChanged, view.set_saving),
+            (session.sizing.changed, view.controls.set_sizes),
         ):
             signal.connect(setter)
         session.pathChanged.connect(self._tell_path)
@@ -69,10 +78,12 @@ class NetworkController(QObject):
         view.controls.choiceEdited.connect(session.set_choice)
         view.controls.resetRequested.connect(session.reset_sparsity)
         view.saveRequested.connect(self.ask_save)
+        session.checkpointChanged.connect(lambda _: self._offer_last())
         view.accuracy.sourceRequested.connect(self._evaluate)
         view.accuracy.cancelRequested.connect(session.curves.cancel_accuracy)
+        self._offer_last()
 
-    def _tell_path(self, path: NetworkPath | None, problem: str) -> None:
+    def _tell_path(self, path: LayerPath | None, problem: str) -> None:
         view = self.panel.made_view()
         view.set_path(path, problem, self.session.start_of_slider)
         if path is not None:
@@ -84,6 +95,10 @@ class NetworkController(QObject):
     def is_front(self) -> bool:
         """Whether the view of networks is in front."""
         return self._views.current == TITLE
+
+    def _choose_history(self) -> None:
+        """Undo acts on the view in front."""
+        self.undo.setActiveStack(self.session.history.stack if self.is_front else self._images.undo.stack)
 
     def step_sparsity(self, step: float) -> None:
         """Move the slider in front, that of networks or that of images, by a step."""
@@ -137,6 +152,8 @@ class NetworkController(QObject):
                 self.session.failed.emit("No images are open; open a data set with labels first, or choose a file.", "")
             else:
                 self.session.find_accuracy(dataset, dataset.name)
+        elif key == "last":
+            self._evaluate_file(Path(str(self._settings.value(_LAST_IMAGES, ""))))
         else:
             folder, ask = str(self._settings.value("folder", str(Path.home()))), QFileDialog.getExistingDirectory
             if key == "folder":
@@ -144,4 +161,32 @@ class NetworkController(QObject):
             else:
                 chosen, _ = QFileDialog.getOpenFileName(window, "Images with labels", folder)
             if chosen:
-                self.session.find_accuracy(Path(chosen), Path(chosen).name)
+                self._evaluate_file(Path(chosen))
+
+    def _evaluate_file(self, path: Path) -> None:
+        self._settings.setValue(_LAST_IMAGES, str(path))
+        self._offer_last()
+        self.session.find_accuracy(path, path.name)
+
+    def _offer_last(self) -> None:
+        """Offer the images of the last time, where they are still there."""
+        path = str(self._settings.value(_LAST_IMAGES, ""))
+        if self.panel.view is not None:
+            self.panel.view.accuracy.set_last(Path(path).name if path and Path(path).exists() else "")
+
+    # What a session file keeps
+
+    def state(self) -> dict[str, Any]:
+        """The open network and its pruning as plain JSON; {} where none is open."""
+        session = self.session
+        if session.checkpoint is None:
+            return {}
+        path = str(session.checkpoint.path.absolute())
+        return {"path": path, "layer": session.layer, "choice": session.choice.as_json()}
+
+    def restore(self, kept: KeptNetwork) -> None:
+        """Open the network of a session file as it was, behind the view that is in front."""
+        if kept.path.is_file():
+            self.session.reopen(kept.path, kept.choice, kept.layer)
+        else:
+            self.session.logged.emit(f"The network of this session, {kept.path}, is not there any more.")

@@ -7,41 +7,56 @@ than the present one can be dropped. Curves grow in a place that the worker swap
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from PySide6.QtCore import QObject
 
 from gsp_studio.arrays import Array
 from gsp_studio.gui.jobs.job import Job
-from gsp_studio.gui.network.state import AccuracyCurve, DisplayedNetwork, NetworkSettings, ZerosCurve
+from gsp_studio.gui.network.evaluation import EvaluationImages
+from gsp_studio.gui.network.state import (
+    AccuracyCurve,
+    CurveState,
+    DisplayedNetwork,
+    NetworkSettings,
+    NetworkSizes,
+    ZerosCurve,
+)
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.network.compute import Source
+    from gsp_studio.gui.network.compute import LayerPath
     from gsp_studio.pruning.checkpoint import Checkpoint
     from gsp_studio.pruning.path import NetworkPath
 
 Point = TypeVar("Point")
 
+#: Of a target that is found for a share of zeros.
+_DECIMALS = 4
+
 
 @dataclass(frozen=True, eq=False)
 class SortRequest:
-    """Weights to project, and to sort first where there is no path yet: of the network, of the layer alone."""
+    """Weights to project, and to sort first where there is no path yet: of the network, of the layer alone.
+
+    Where `zeros` is given, the target is that at which such a share of the weights is zero.
+    """
 
     checkpoint: Checkpoint
     choice: NetworkSettings
     layer: str
-    path: NetworkPath | None
+    path: LayerPath | None
     alone: NetworkPath | None
+    zeros: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class SortedNetwork:
     """A network sorted and projected, and the path of the selected layer alone where previews need it."""
 
-    path: NetworkPath
+    path: LayerPath
     shown: DisplayedNetwork
     alone: NetworkPath | None
 
@@ -55,11 +70,18 @@ class SaveRequest(NamedTuple):
     path: Path
 
 
+class SizesRequest(NamedTuple):
+    """A network as it is shown, to be measured."""
+
+    checkpoint: Checkpoint
+    shown: DisplayedNetwork
+
+
 class GrowingCurve(Generic[Point]):
     """Points that a worker adds and the window reads."""
 
-    def __init__(self, checkpoint: Checkpoint, path: NetworkPath) -> None:
-        self.checkpoint, self.path = checkpoint, path
+    def __init__(self, checkpoint: Checkpoint, path: LayerPath, choice: NetworkSettings) -> None:
+        self.checkpoint, self.path, self.choice = checkpoint, path, choice
         self.points: tuple[Point, ...] = ()
 
     def add(self, point: Point) -> None:
@@ -81,16 +103,18 @@ class AccuracyRequest(GrowingCurve[tuple[float, float]]):
     """Accuracy against s on some images."""
 
     def __init__(
-        self, checkpoint: Checkpoint, path: NetworkPath, choice: NetworkSettings, layer: str, source: Source, words: str
+        self, checkpoint: Checkpoint, path: LayerPath, choice: NetworkSettings, layer: str, images: EvaluationImages
     ) -> None:
-        super().__init__(checkpoint, path)
-        self.choice, self.layer, self.source, self.words = choice, layer, source, words
+        super().__init__(checkpoint, path, choice)
+        self.layer, self.images = layer, images
 
-    def add_words(self, normalization: str) -> None:
-        """Add how the images are normalized to the words."""
-        self.words = f"{self.words}, {normalization}"
+    @property
+    def about(self) -> str:
+        """The pruning that it is of, in words."""
+        of = f" ({self.layer})" if self.choice.mode == "own" else ""
+        return f"{self.choice.words}{of}"
 
-    def curve(self, state: Literal["going", "done", "cancelled", "failed"], problem: str = "") -> AccuracyCurve:
+    def curve(self, state: CurveState, problem: str = "") -> AccuracyCurve:
         """Return the curve as far as it is known."""
         from gsp_studio.gui.network.compute import PLANNED
 
@@ -99,7 +123,8 @@ class AccuracyRequest(GrowingCurve[tuple[float, float]]):
         points = sorted(point for point in known if point[0] == point[0])
         s, accuracies = (np.array([point[k] for point in points]) for k in range(2))
         done = len(self.points)
-        return AccuracyCurve(self.words, s, accuracies, dense, done, PLANNED, state, problem)
+        words, caution = self.images.words, self.images.caution
+        return AccuracyCurve(words, s, accuracies, dense, done, PLANNED, state, problem, self.about, caution)
 
 
 def _open(path: Path) -> Checkpoint:
@@ -111,11 +136,14 @@ def _open(path: Path) -> Checkpoint:
 def _sort(request: SortRequest) -> SortedNetwork:
     from gsp_studio.gui.network import compute
 
-    path = request.path or compute.sorted_path(request.checkpoint, request.choice)
+    choice = request.choice
+    path = request.path or compute.sorted_path(request.checkpoint, choice)
+    if request.zeros is not None:
+        choice = replace(choice, sparsity=round(path.target_for(request.zeros), _DECIMALS))
     alone = request.alone
-    if alone is None and request.layer in path.names and request.choice.mode == "network":
-        alone = compute.alone(request.checkpoint[request.layer])
-    return SortedNetwork(path, compute.show(request.checkpoint, path, request.choice), alone)
+    if alone is None and request.layer in path.names and choice.mode == "network" and not choice.is_by_zeros:
+        alone = compute.alone(request.checkpoint[request.layer], choice)
+    return SortedNetwork(path, compute.show(request.checkpoint, path, choice), alone)
 
 
 def _save(request: SaveRequest) -> list[Path]:
@@ -133,12 +161,14 @@ class NetworkJobs(QObject):
         self.projection: Job[SortRequest, SortedNetwork] = Job(_sort, "gsp-network-project", self)
         self.curve: Job[ZerosRequest, None] = Job(self._grow, "gsp-network-curve", self)
         self.accuracy: Job[AccuracyRequest, None] = Job(self._evaluate, "gsp-network-accuracy", self)
+        self.sizes: Job[SizesRequest, NetworkSizes] = Job(self._measure, "gsp-network-sizes", self)
+        self._places: tuple[Checkpoint, dict[str, int] | None] | None = None
         self.export: Job[SaveRequest, list[Path]] = Job(_save, "gsp-network-save", self, in_order=True)
 
     @property
     def all(self) -> tuple[Job[Any, Any], ...]:
         """Each of them."""
-        return self.checkpoint, self.projection, self.curve, self.accuracy, self.export
+        return self.checkpoint, self.projection, self.curve, self.accuracy, self.sizes, self.export
 
     @property
     def is_busy(self) -> bool:
@@ -153,7 +183,7 @@ class NetworkJobs(QObject):
     def _grow(self, curve: ZerosRequest) -> None:
         from gsp_studio.gui.network import compute
 
-        for point in compute.curve(curve.checkpoint, curve.path):
+        for point in compute.curve(curve.checkpoint, curve.path, curve.choice):
             if self.curve.is_superseded:
                 return
             curve.add(point)
@@ -162,7 +192,14 @@ class NetworkJobs(QObject):
     def _evaluate(self, curve: AccuracyRequest) -> None:
         from gsp_studio.gui.network import compute
 
-        asked = (curve.checkpoint, curve.path, curve.choice, curve.layer, curve.source)
-        for point in compute.accuracies(*asked, lambda: self.accuracy.is_superseded, curve.add_words):
+        asked = (curve.checkpoint, curve.path, curve.choice, curve.layer, curve.images)
+        for point in compute.accuracies(*asked, lambda: self.accuracy.is_superseded):
             curve.add(point)
             self.accuracy.report()
+
+    def _measure(self, request: SizesRequest) -> NetworkSizes:
+        from gsp_studio.gui.network import compute
+
+        if self._places is None or self._places[0] is not request.checkpoint or self._places[1] is None:
+            self._places = request.checkpoint, compute.places_known(request.checkpoint)
+        return compute.sizes(*request, self._places[1])

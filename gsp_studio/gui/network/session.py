@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.gui.network.curves import NetworkCurves
+from gsp_studio.gui.network.evaluation import EvaluationImages
+from gsp_studio.gui.network.history import NetworkHistory
 from gsp_studio.gui.network.jobs import AccuracyRequest, NetworkJobs, SaveRequest, SortedNetwork, SortRequest
+from gsp_studio.gui.network.sizing import NetworkSizing
 from gsp_studio.gui.network.state import DisplayedNetwork, NetworkSettings
 from gsp_studio.gui.texts import error_texts, plural
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.network.compute import Source
+    from gsp_studio.gui.network.compute import LayerPath
+    from gsp_studio.gui.network.evaluation import Source
     from gsp_studio.pruning.checkpoint import Checkpoint
     from gsp_studio.pruning.path import NetworkPath
 
@@ -40,7 +44,7 @@ class NetworkSession(QObject):
     openFailed = Signal(object, str, str)  # path, one sentence, details
     choiceChanged = Signal(object)  # NetworkSettings
     layerChanged = Signal(str)  # the selected layer
-    pathChanged = Signal(object, str)  # NetworkPath or None, and why there is none: "" while it is being sorted
+    pathChanged = Signal(object, str)  # LayerPath or None, and why there is none: "" while it is being sorted
     shownChanged = Signal(object)  # DisplayedNetwork
     savingChanged = Signal(bool)
     saved = Signal(object)  # list of Path
@@ -52,11 +56,16 @@ class NetworkSession(QObject):
         self.choice = NetworkSettings()
         self.checkpoint: Checkpoint | None = None
         self.layer = ""
-        self.path: NetworkPath | None = None
+        self.path: LayerPath | None = None
         self.shown: DisplayedNetwork | None = None
         self._alone: NetworkPath | None = None
         self._jobs = NetworkJobs(self)
         self.curves = NetworkCurves(self._jobs, self)
+        self.sizing = NetworkSizing(self._jobs, self)
+        self.history = NetworkHistory(lambda choice: self.set_choice(choice, keeps_zeros=False), self)
+        #: Share of zeros that a pruning by another measure is to begin at.
+        self._zeros_wanted: float | None = None
+        self._kept: tuple[NetworkSettings, str] | None = None
         self._opening: Path | None = None
         self._is_ready = False
         self._rest = QTimer(self, interval=REST_MS, singleShot=True)
@@ -79,11 +88,12 @@ class NetworkSession(QObject):
         """The solvers are there; what was asked before is opened now."""
         self._is_ready = True
         if self._opening is not None:
-            self.open(self._opening)
+            self._submit(self._opening)
 
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that is under way and wait for it; True when no thread is alive."""
         self._rest.stop()
+        self.sizing.drop()
         self.curves.drop()
         return self._jobs.close(timeout)
 
@@ -91,11 +101,19 @@ class NetworkSession(QObject):
 
     def open(self, path: str | Path) -> None:
         """Open a network in the background; the newest file that was asked for wins."""
-        self._opening = Path(path)
+        self._opening, self._kept = Path(path), None
         self.openingChanged.emit(self._opening.name)
         if self._is_ready:
-            self._jobs.checkpoint.discard()
-            self._jobs.checkpoint.submit(self._opening)
+            self._submit(self._opening)
+
+    def _submit(self, path: Path) -> None:
+        self._jobs.checkpoint.discard()
+        self._jobs.checkpoint.submit(path)
+
+    def reopen(self, path: Path, choice: NetworkSettings, layer: str) -> None:
+        """Open a network as it was in a session: pruned in this way, with this layer selected."""
+        self.open(path)
+        self._kept = choice, layer
 
     def cancel_opening(self) -> None:
         """Give up what is being opened."""
@@ -104,16 +122,22 @@ class NetworkSession(QObject):
             self._stop_opening()
 
     def _stop_opening(self) -> None:
-        self._opening = None
+        self._opening = self._kept = None
         self._jobs.checkpoint.discard()
         self.openingChanged.emit("")
 
-    def set_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Show another network; curves and accuracy of the former one go with it."""
+    def set_checkpoint(self, checkpoint: Checkpoint, kept: tuple[NetworkSettings, str] | None = None) -> None:
+        """Show another network, pruned in a way that was kept or as the one before; curves of that one go with it."""
         self.curves.drop()
-        self.checkpoint, self.shown = checkpoint, None
-        self.choice = replace(NetworkSettings(), mode=self.choice.mode)
-        self.layer = next((layer for layer in checkpoint.layers if layer.is_first), checkpoint.layers[0]).name
+        self.checkpoint, self.shown, self._zeros_wanted = checkpoint, None, None
+        self.sizing.drop()
+        names = [layer.name for layer in checkpoint.layers]
+        first = next((layer.name for layer in checkpoint.layers if layer.is_first), names[0])
+        fresh = replace(self.choice, sparsity=0.0, own=(), without_first=False, without_last=False)
+        choice, layer = kept or (fresh, first)
+        self.choice = replace(choice, own=tuple(pair for pair in choice.own if pair[0] in names))
+        self.layer = layer if layer in names else first
+        self.history.clear(self.choice)
         self.checkpointChanged.emit(checkpoint)
         self.layerChanged.emit(self.layer)
         self.choiceChanged.emit(self.choice)
@@ -129,31 +153,40 @@ class NetworkSession(QObject):
         self.layerChanged.emit(layer)
         self.choiceChanged.emit(self.choice)  # in the mode "own" the slider stands elsewhere
         if self.choice.mode == "own":
-            self.curves.drop_accuracy()
+            self.curves.measure_again(self.checkpoint, self.path, self.choice, self.layer)
         self._alone = None
         if self._is_large:
             self._project_all()
 
     # How it is pruned
 
-    def set_choice(self, choice: NetworkSettings) -> None:
-        """Take another grouping; what is sorted is sorted anew where that changes the groups."""
+    def set_choice(self, choice: NetworkSettings, keeps_zeros: bool = True) -> None:
+        """Take another pruning; what is sorted is sorted anew where that changes the groups.
+
+        From GSP to another method, and back, the share of zeros stays, unless the target is given.
+        """
         if choice == self.choice or self.checkpoint is None:
             return
-        before, self.choice = self.choice, choice
-        self.choiceChanged.emit(choice)
-        if (choice.scope, choice.exclude) != (before.scope, before.exclude):
-            self.curves.drop()
+        before, self.choice = self.choice, choice.consistent()
+        self.history.note(self.choice)
+        self.choiceChanged.emit(self.choice)
+        if self.choice.groups != before.groups:
+            is_other_target = self.choice.is_by_zeros != before.is_by_zeros
+            if keeps_zeros and is_other_target and self.shown is not None and not self._is_large:
+                self._zeros_wanted = self.shown.total
+            self.curves.drop_zeros()
+            self.curves.set_aside()
             self._sort()
             return
-        if choice.mode != before.mode:
-            self.curves.drop_accuracy()
+        if self.choice.mode != before.mode:
+            self.curves.measure_again(self.checkpoint, self.path, self.choice, self.layer)
         self._project()
 
     def set_sparsity(self, s: float) -> None:
         """The slider's journey: in the mode "own" for the selected layer alone."""
         if self.checkpoint is not None:
             self.choice = self.choice.at(self.layer, s)
+            self.history.note(self.choice)
             self.choiceChanged.emit(self.choice)
             self._project()
 
@@ -177,6 +210,7 @@ class NetworkSession(QObject):
 
     def settle(self) -> None:
         """Settle after the slider was released."""
+        self.history.settle()
         if self._rest.isActive():
             self._project_all()
 
@@ -191,7 +225,9 @@ class NetworkSession(QObject):
     def _ask(self) -> None:
         assert self.checkpoint is not None
         self._rest.stop()
-        self._jobs.projection.submit(SortRequest(self.checkpoint, self.choice, self.layer, self.path, self._alone))
+        asked = SortRequest(self.checkpoint, self.choice, self.layer, self.path, self._alone, self._zeros_wanted)
+        self._zeros_wanted = None
+        self._jobs.projection.submit(asked)
 
     @property
     def _is_large(self) -> bool:
@@ -214,7 +250,7 @@ class NetworkSession(QObject):
         if self.checkpoint is None or before is None or path is None or layer not in path.names:
             return
         share = None
-        if self.choice.mode == "network":
+        if self.choice.mode == "network" and not self.choice.is_by_zeros:
             shares = None if self.curves.zeros is None else self.curves.zeros.shares(self.choice.sparsity)
             if shares is None or self._alone is None:
                 return
@@ -232,12 +268,14 @@ class NetworkSession(QObject):
     def _show(self, shown: DisplayedNetwork) -> None:
         self.shown = shown
         self.shownChanged.emit(shown)
+        if self.checkpoint is not None:
+            self.sizing.note(self.checkpoint, shown)
 
     def find_accuracy(self, source: Source, words: str) -> None:
         """Measure the accuracy against s on labelled images: a path, a `Dataset` or the word "digits"."""
         if self.checkpoint is not None and self.path is not None:
-            asked = AccuracyRequest(self.checkpoint, self.path, self.choice, self.layer, source, words)
-            self.curves.find_accuracy(asked)
+            images = EvaluationImages(source, words)
+            self.curves.find_accuracy(AccuracyRequest(self.checkpoint, self.path, self.choice, self.layer, images))
 
     # Saving
 
@@ -256,8 +294,9 @@ class NetworkSession(QObject):
     # Answers
 
     def _take_opened(self, path: Path, checkpoint: Checkpoint) -> None:
+        kept = self._kept
         self._stop_opening()
-        self.set_checkpoint(checkpoint)
+        self.set_checkpoint(checkpoint, kept)
 
     def _fail_to_open(self, path: Path, error: Exception) -> None:
         self._stop_opening()
@@ -271,22 +310,28 @@ class NetworkSession(QObject):
         self.path = found.path
         self._alone = found.alone if asked.layer == self.layer else None
         if asked.choice == self.choice:
+            if asked.zeros is not None:
+                self.choice = found.shown.choice
+                self.history.follow(self.choice)
+                self.choiceChanged.emit(self.choice)
             self._show(found.shown)
         else:
             self.shown = found.shown  # what the preview that follows is laid over
         if is_new:
             self._begin(self.path)
-        if asked.choice != self.choice:
+        if asked.choice != self.choice and found.shown.choice != self.choice:
             self._project()
 
-    def _begin(self, path: NetworkPath) -> None:
+    def _begin(self, path: LayerPath) -> None:
         """A network has been sorted: the slider goes to where it begins, and the curve is computed."""
         assert self.checkpoint is not None
         self.pathChanged.emit(path, "")
         if self.choice.sparsity == 0.0 and not self.choice.own:
             start = min(1.0, max(0.0, math.floor(path.start * 1e4) / 1e4))
             self.choice = replace(self.choice, sparsity=start)  # where the weights are still as they are
+            self.history.follow(self.choice)
             self.choiceChanged.emit(self.choice)
             if self.shown is not None:
                 self._show(replace(self.shown, choice=self.choice))
-        self.curves.find_zeros(self.checkpoint, path)
+        self.curves.find_zeros(self.checkpoint, path, self.choice)
+        self.curves.resume_accuracy(self.checkpoint, path, self.choice, self.layer)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,12 +14,18 @@ Mode = Literal["layer", "own", "network"]
 
 #: How layers share a target, in the order of the switch: each at s, each at its own, all in one group.
 MODES: tuple[Mode, ...] = ("layer", "own", "network")
+Method = Literal["gsp", "magnitude", "lamp"]
+#: Ways to choose the weights that go: their names on the switch.
+METHODS: dict[Method, str] = {"gsp": "GSP", "magnitude": "Magnitude", "lamp": "LAMP"}
+Values = Literal["kept", "shrunken"]
+_SHARED = {"layer": "each layer", "own": "separate s", "network": "whole network"}
 
 
 #: Of files that are networks and nothing else: wherever they are opened, they come here.
 SUFFIXES = (".safetensors", ".pt", ".pth", ".th", ".onnx")
 #: Where images with labels come from: what `sourceRequested` brings, and its words.
 SOURCES = {
+    "last": "",  # the file of the last time, named by `set_last`
     "open": "The images that are open in the app",
     "folder": "A folder with a folder for each class...",
     "files": "A file of images with labels...",
@@ -33,13 +40,16 @@ class NetworkSettings:
     Attributes
     ----------
     sparsity : float
-        The target s that layers share.
+        The target that layers share: s, or the share of zeros where the method has no s.
     mode : "layer" | "own" | "network"
         Every layer at s; every layer at a target of its own; all layers as one group.
     own : tuple of (layer, sparsity)
         The targets of layers in the mode "own"; one that is not named has s.
     without_first, without_last : bool
         Whether the first and the last layer are left as they are.
+    method : "gsp" | "magnitude" | "lamp"
+    values : "kept" | "shrunken"
+        Of GSP: the weights' own on its support, or those of the projection.
     """
 
     sparsity: float = 0.0
@@ -47,6 +57,34 @@ class NetworkSettings:
     own: tuple[tuple[str, float], ...] = ()
     without_first: bool = False
     without_last: bool = False
+    method: Method = "gsp"
+    values: Values = "kept"
+
+    @property
+    def is_by_zeros(self) -> bool:
+        """Whether the target is a share of zeros."""
+        return self.method != "gsp"
+
+    @property
+    def groups(self) -> tuple[Any, ...]:
+        """Everything that weights have to be sorted anew for."""
+        return self.scope, self.exclude, self.method, self.values
+
+    @property
+    def words(self) -> str:
+        """The method and how layers share the target, for a reader."""
+        shrunken = ", shrunken values" if self.method == "gsp" and self.values == "shrunken" else ""
+        ends = [name for name, out in (("first", self.without_first), ("last", self.without_last)) if out]
+        without = f", without the {' and '.join(ends)} layer" if ends else ""
+        return f"{METHODS[self.method]}, {_SHARED[self.mode]}{without}{shrunken}"
+
+    def consistent(self) -> NetworkSettings:
+        """The same where the method allows it: only GSP has targets of layers' own."""
+        return replace(self, mode="layer") if self.is_by_zeros and self.mode == "own" else self
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON, for a session file."""
+        return {**asdict(self), "own": [list(pair) for pair in self.own]}
 
     @property
     def scope(self) -> Literal["layer", "network"]:
@@ -67,6 +105,15 @@ class NetworkSettings:
         if self.mode != "own":
             return replace(self, sparsity=sparsity)
         return replace(self, own=tuple({**dict(self.own), layer: sparsity}.items()))
+
+
+@dataclass(frozen=True)
+class KeptNetwork:
+    """A network in a session file: where it is, how it is pruned, and the selected layer."""
+
+    path: Path
+    choice: NetworkSettings
+    layer: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +176,9 @@ class ZerosCurve:
         return shares
 
 
+CurveState = Literal["going", "done", "cancelled", "failed", "former"]
+
+
 @dataclass(frozen=True, eq=False)
 class AccuracyCurve:
     """Accuracy against s, as far as it is computed.
@@ -136,14 +186,19 @@ class AccuracyCurve:
     Attributes
     ----------
     images : str
-        Images measured on, in words.
+        Images measured on, in words: how many, and how they are normalized.
+    about : str
+        The pruning that it is of, in words.
+    caution : str
+        Why it is not the accuracy of the checkpoint, "" where nothing is known against it.
     s, accuracies : ndarray (k,)
         Rising in s; fractions of images that are classified right.
     dense : float
         Of the network as it is in its file; NaN while that is not known.
     done, planned : int
         Points, and what are wanted.
-    state : "going" | "done" | "cancelled" | "failed"
+    state : "going" | "done" | "cancelled" | "failed" | "former"
+        Former: of another pruning than the one on the screen, whose own is not measured yet.
     problem : str
         Why it failed, in a sentence.
     """
@@ -154,5 +209,34 @@ class AccuracyCurve:
     dense: float
     done: int
     planned: int
-    state: Literal["going", "done", "cancelled", "failed"] = "going"
+    state: CurveState = "going"
     problem: str = ""
+    about: str = ""
+    caution: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkSizes:
+    """Sizes of the network as it is shown.
+
+    Attributes
+    ----------
+    parameters, nonzeros : int
+    bytes, csr_bytes : int
+        Of the layers, dense and as sparse rows.
+    gzipped : int or None
+        Of the layers, dense; None where that takes too long.
+    emptied, filters : int
+    macs, effective_macs : int or None
+        Multiply-adds for an image; None where they are not known.
+    """
+
+    parameters: int
+    nonzeros: int
+    bytes: int
+    csr_bytes: int
+    gzipped: int | None
+    emptied: int
+    filters: int
+    macs: int | None
+    effective_macs: int | None

@@ -21,8 +21,8 @@ from gsp_studio.gui.widgets.growing_plot import GrowingPlot
 from gsp_studio.gui.widgets.switch import Switch
 
 if TYPE_CHECKING:
+    from gsp_studio.gui.network.compute import LayerPath
     from gsp_studio.pruning.checkpoint import Checkpoint
-    from gsp_studio.pruning.path import NetworkPath
 
 _DECIMALS = 4
 #: Milliseconds after which what need not follow every move is drawn.
@@ -161,7 +161,7 @@ class NetworkView(QWidget):
         self._draw_zeros()
         self._draw_soon()
 
-    def set_path(self, path: NetworkPath | None, problem: str, start: float) -> None:
+    def set_path(self, path: LayerPath | None, problem: str, start: float) -> None:
         """The weights are sorted, or why they are not: "" while they are being sorted."""
         self.controls.set_start(start)
         self._is_sorted = path is not None

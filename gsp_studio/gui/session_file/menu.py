@@ -18,6 +18,7 @@ from gsp_studio.gui.texts import plural
 from gsp_studio.io.logfile import log_folder
 
 if TYPE_CHECKING:
+    from gsp_studio.gui.network.state import KeptNetwork
     from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.session_file.run_records import RestoredSession
     from gsp_studio.gui.widgets.view_tabs import ViewTabs
@@ -48,6 +49,13 @@ class Arrangement(Protocol):
     def restore(self, state: QByteArray) -> None: ...
 
 
+class KeepsNetwork(Protocol):
+    """The network that is open beside the images of a session."""
+
+    def state(self) -> dict[str, Any]: ...
+    def restore(self, kept: KeptNetwork) -> None: ...
+
+
 class SessionFileMenu(QObject):
     """Saves, opens and recovers the sessions of a window.
 
@@ -64,6 +72,8 @@ class SessionFileMenu(QObject):
         self._window, self._session, self._layout, self._settings = window, session, layout, settings
         #: Calls what opens another session, when the work on this one is kept.
         self.before_other_data: Callable[[Callable[[], None]], None] = lambda go: go()
+        #: Is kept in session files, too.
+        self.network: KeepsNetwork | None = None
         self.store = SessionStore(session, self._window_state)
         self.sessions = RecentSessions(settings)
         self.recent = QMenu("&Recent sessions", window)
@@ -189,6 +199,8 @@ class SessionFileMenu(QObject):
         if state.docks:
             self._layout.restore(QByteArray(state.docks))
             self._layout.collapsed.set_names(state.collapsed)
+        if state.network is not None and self.network is not None:
+            self.network.restore(state.network)
         if state.front in self._layout.centre.titles:
             self._layout.centre.show_view(state.front)
         self._title()
@@ -196,7 +208,8 @@ class SessionFileMenu(QObject):
     def _window_state(self) -> dict[str, Any]:
         layout = self._layout
         docks = bytes(layout.state().toBase64().data()).decode("ascii")
-        return {"docks": docks, "front": layout.centre.current, "collapsed": list(layout.collapsed.names)}
+        look = {"docks": docks, "front": layout.centre.current, "collapsed": list(layout.collapsed.names)}
+        return look if self.network is None else {**look, "network": self.network.state()}
 
     def _ask_for_images(self, path: Path, sentence: str, source: str) -> None:
         dialog = ErrorDialog(f"{sentence[:1].upper()}{sentence[1:]}.", "", "Find them...", self._window, log_folder())

@@ -6,18 +6,21 @@ import base64
 import binascii
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from gsp_studio.backends import available_backends
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import PARAMETERS, Params, Range
+from gsp_studio.gui.network.state import METHODS as NETWORK_METHODS
+from gsp_studio.gui.network.state import MODES, KeptNetwork, NetworkSettings
 from gsp_studio.gui.state import RunSettings, View
 from gsp_studio.io.annotations import Annotations
 
 #: Whether a value can be used, and which ones can, in words.
 Check = tuple[Callable[[Any], bool], str]
-Checked = TypeVar("Checked", Params, View)
+Checked = TypeVar("Checked", Params, View, NetworkSettings)
 
 _LONGEST = 40
 #: Name of the order of the tiles in files of before, which had one for a refined basis alone.
@@ -62,6 +65,14 @@ _VIEW: dict[str, Check] = {
     "spread": _SWITCH,
     "bars": _SWITCH,
 }
+_NETWORK: dict[str, Check] = {
+    "sparsity": (lambda value: type(value) in (int, float) and 0 <= value <= 1, "a number from 0 to 1"),
+    "mode": _one_of(MODES, ", ".join(MODES)),
+    "without_first": _SWITCH,
+    "without_last": _SWITCH,
+    "method": _one_of(NETWORK_METHODS, ", ".join(NETWORK_METHODS)),
+    "values": _one_of(("kept", "shrunken"), "kept or shrunken"),
+}
 _REMARKS: dict[str, Check] = {
     "name": _TEXT,
     "note": _TEXT,
@@ -97,6 +108,8 @@ class WindowState:
         Title of the view in front, "" where it is not known.
     collapsed : tuple of str
         Titles of the docks that are collapsed to these.
+    network : KeptNetwork or None
+        The network that was open.
     """
 
     choice: RunSettings = field(default_factory=RunSettings)
@@ -110,6 +123,7 @@ class WindowState:
     docks: bytes = b""
     front: str = ""
     collapsed: tuple[str, ...] = ()
+    network: KeptNetwork | None = None
 
 
 def read_state(content: object, most: int, problems: list[str]) -> WindowState:
@@ -144,6 +158,34 @@ def read_state(content: object, most: int, problems: list[str]) -> WindowState:
         docks,
         _usable(look, "front", "", _TEXT, about, problems),
         tuple(_usable(look, "collapsed", [], _TEXTS, about, problems)),
+        _read_network(look.get("network", {}), problems),
+    )
+
+
+def _read_network(content: object, problems: list[str]) -> KeptNetwork | None:
+    """Check the network that was open, and how it was pruned; None where there was none."""
+    about = "the network"
+    content = _mapping(content, about, problems)
+    path = _usable(content, "path", "", _TEXT, about, problems)
+    if not path or "\0" in path:
+        return None
+    chosen = _mapping(content.get("choice", {}), about, problems)
+    choice = _read_fields(chosen, NetworkSettings(), _NETWORK, about, problems)
+    pairs = chosen.get("own", [])
+    own = [pair for pair in pairs if _is_target(pair)] if isinstance(pairs, list) else []
+    if not isinstance(pairs, list) or len(own) < len(pairs):
+        problems.append(f"{about}: targets of layers are not used; accepted are pairs of a name and a number")
+    choice = replace(choice, own=tuple((name, float(target)) for name, target in own)).consistent()
+    return KeptNetwork(Path(path), choice, _usable(content, "layer", "", _TEXT, about, problems))
+
+
+def _is_target(pair: object) -> bool:
+    return (
+        isinstance(pair, list)
+        and len(pair) == 2
+        and isinstance(pair[0], str)
+        and type(pair[1]) in (int, float)
+        and 0 <= pair[1] <= 1
     )
 
 

@@ -78,6 +78,10 @@ class Section:
 
 
 def _can_continue(window: Frame) -> bool:
+    return _can_act(window) and not window.network_controller.is_front  # it would run out of sight
+
+
+def _can_act(window: Frame) -> bool:
     return _is_idle(window) and window.session.runs.index >= 0
 
 
@@ -159,7 +163,7 @@ ACTIONS: tuple[Action | Section, ...] = (
     ),
     Section("&File"),
     Action("quit", "&File", "&Quit", lambda w: w.close(), "Ctrl+Q"),
-    Section("&Edit", lambda w: w.menus.add_undo("&Edit", w.session.undo.stack)),
+    Section("&Edit", lambda w: w.menus.add_undo("&Edit", w.network_controller.undo)),
     Action("sparser", "&Edit", "Sparsity &up by 0.01", lambda w: w.network_controller.step_sparsity(0.01), "]"),
     Action("denser", "&Edit", "Sparsity &down by 0.01", lambda w: w.network_controller.step_sparsity(-0.01), "["),
     Action(
@@ -242,7 +246,7 @@ ACTIONS: tuple[Action | Section, ...] = (
         "&Run",
         "&Delete this run from the list",
         lambda w: w.session.control.delete(w.session.runs.index),
-        offered=_can_continue,
+        offered=_can_act,
     ),
     Section("&Run", lambda w: w.clusters.add_to(w.menus)),
     Section("&Run"),

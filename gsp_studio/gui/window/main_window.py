@@ -75,6 +75,7 @@ class MainWindow(Themed, QMainWindow):
         self.unsaved = UnsavedWork(self, session, self.sweep, self.session_menu)
         networks = self.arrangement.panel(NetworksPanel)
         self.network_controller = NetworkController(self, session, self.centre, networks, settings)
+        self.session_menu.network = self.network_controller
         self.tile_menu = TileMenu(self, session, self.arrangement.panel(MontagePanel), settings)
         self.clusters = ClusterMenu(self, session, settings)
         self.device = DeviceLabel()

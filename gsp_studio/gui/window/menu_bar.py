@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from PySide6.QtGui import QAction, QActionGroup, QKeySequence, QUndoStack
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence, QUndoGroup
 from PySide6.QtWidgets import QMainWindow, QMenu
 
 from gsp_studio.gui.theme import icon
@@ -73,12 +73,12 @@ class MenuBar:
             made[key] = action
         return made
 
-    def add_undo(self, menu: str, stack: QUndoStack) -> None:
+    def add_undo(self, menu: str, group: QUndoGroup) -> None:
         """Undo and redo, named after what they take back."""
         keys = QKeySequence.StandardKey
         for action, key, text in (
-            (stack.createUndoAction(self._window, "&Undo"), keys.Undo, "Undo"),
-            (stack.createRedoAction(self._window, "&Redo"), keys.Redo, "Redo"),
+            (group.createUndoAction(self._window, "&Undo"), keys.Undo, "Undo"),
+            (group.createRedoAction(self._window, "&Redo"), keys.Redo, "Redo"),
         ):
             action.setShortcuts(key)
             self.take(menu, action, said=text)

@@ -67,9 +67,8 @@ class Session(QObject):
         self.control = RunControl(self.settings, self.live, self.course, self.runs, self)
         self.refined = RefinedRun(self.settings, self.display, self.basis, self.slider, self.runs, self.control)
         self.restoration = Restoration(self.settings, self.basis, self.slider, self.runs, self.control)
-        self.undo = UndoHistory(
-            self.settings, self.display, self.basis, self.slider, self.runs, self.control, self.seeds, self
-        )
+        of_undo = (self.settings, self.display, self.basis, self.slider, self.runs, self.control, self.seeds)
+        self.undo = UndoHistory(*of_undo, self)
         self._startup = Startup(self)
         self._startup.ready.connect(self._become_ready)
         self._startup.failed.connect(self._fail_to_start)

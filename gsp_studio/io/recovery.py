@@ -26,6 +26,7 @@ from gsp_studio.io.saved_run import SavedRun, read_run, write_run
 from gsp_studio.io.session_file import SavedSession
 
 _STATE, _LOCK, _WEIGHTS, _LIVE = "state.json", "lock", "weights.npy", "live.h5"
+_REFINED = "refined.h5"
 FORMAT = 1
 #: Of the folders of this process: two of one moment are two.
 _COUNT = itertools.count()
@@ -84,6 +85,15 @@ class Recovery:
         """Keep what a run that is going has reached, in place of what was kept of it before; WriteError."""
         self._open()
         write_run(self.folder / _LIVE, saved)
+
+    def save_refined(self, saved: SavedRun | None) -> None:
+        """Keep the refined basis on the screen, in place of the one before; None: there is none. WriteError."""
+        self._open()
+        if saved is not None:
+            write_run(self.folder / _REFINED, saved)
+        else:
+            with contextlib.suppress(OSError):
+                (self.folder / _REFINED).unlink(missing_ok=True)
 
     def forget_live(self) -> None:
         """The run that was going has ended."""
@@ -189,14 +199,17 @@ def read_folder(folder: Path) -> SavedSession:
         raise SessionError(f"{folder} was written by a newer version of GSP Studio; update to open it")
     runs: list[SavedRun] = []
     problems: list[str] = []
-    for path in sorted(folder.glob("run-*.h5")) + [path for path in [folder / _LIVE] if path.exists()]:
+    others = [folder / name for name in (_LIVE, _REFINED) if (folder / name).exists()]
+    for path in sorted(folder.glob("run-*.h5")) + others:
         try:
             saved = read_run(path)
         except SessionError as error:
             problems.append(str(error))
             continue
-        if path.name != _LIVE or saved.number not in {run.number for run in runs}:
+        if path not in others or saved.number not in {run.number for run in runs}:
             runs.append(saved)
+            if path.name == _REFINED:  # written before the state, or after it
+                state = {**state, "refined_run": saved.number} if isinstance(state, dict) else state
     weights = None
     if (folder / _WEIGHTS).exists():
         try:

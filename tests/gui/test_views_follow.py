@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,30 @@ def test_locked_images_and_a_sorted_order_are_there_again_when_their_session_is(
     np.testing.assert_array_equal(other.session.display.shown.order, session.display.shown.order)
     assert not other.session.undo.stack.canUndo()
     assert "projected" in other.sparsity._read_out.text()
+
+
+def test_a_refined_basis_is_there_again_after_a_crash(make_window: Callable[[], MainWindow], tmp_path: Path) -> None:
+    window, session = (made := make_window()), made.session
+    open_faces(session)
+    run(session, sparsity=0.6)
+    for s in (0.7, 0.75):
+        drag(session, s)
+        rest(window)
+    store = window.session_menu.store
+    store.autosave.start(tmp_path / "kept")
+    wait_until(lambda: not store.is_busy)
+    [folder] = (tmp_path / "kept").iterdir()
+    copied = shutil.copytree(folder, tmp_path / "left")
+    other = make_window()
+    opened, said = Listener(other.session_menu.store, "opened", "failed"), Listener(other.session_menu, "logged")
+    other.session_menu.open(copied)
+    wait_until(lambda: opened["opened"] or opened["failed"])
+    rest(other)
+    np.testing.assert_array_equal(other.session.display.shown.W, session.display.shown.W)
+    assert other.session.display.shown.error == session.display.shown.error
+    assert [entry.number for entry in other.session.runs.entries] == [1]
+    assert other.session.refined.is_there
+    assert any("Refined from run 1: s " in line and "0.7500" in line for line in said["logged"])
 
 
 def test_the_first_basis_is_solved_for_the_target_that_the_slider_stands_at(faces: Session) -> None:

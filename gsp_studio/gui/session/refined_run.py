@@ -37,14 +37,15 @@ class RefinedRun:
         """Whether the basis on the screen has been refined and can become a run."""
         return self._slider.is_free and self._basis.refinement.can_be_kept
 
-    def entry(self) -> RunEntry | None:
+    def entry(self, *, goes_on: bool = False) -> RunEntry | None:
         """It as a run that is in no list yet, its note the path of its targets; None where there is none.
 
-        Refining stops: what is written is what is seen.
+        Refining stops, unless it `goes_on`: what is written is what is seen.
         """
         if not self.is_there:
             return None
-        self._basis.stop_refining()
+        if not goes_on:
+            self._basis.stop_refining()
         found, pinned, shown = self._basis.refinement.so_far(), self._basis.pinned, self._display.shown
         if found is None or pinned is None or shown is None:
             return None

@@ -48,6 +48,7 @@ class Autosave(QObject):
         self._written_runs: set[int] = set()
         self._written: tuple[object, ...] = ()
         self._written_weights: object = None
+        self._written_refined: object = None
         #: Why something could not be written since this was last asked, "" where all of it was.
         self._problem = ""
         self._has_told = False
@@ -76,6 +77,7 @@ class Autosave(QObject):
             if entry.number not in self._written_runs:
                 self._save_run(recovery, entry)
         self._save_live(recovery)
+        self._save_refined(recovery)
         state = self._state()
         if (session.dataset, state) != self._written:
             self._written = (session.dataset, state)
@@ -123,7 +125,7 @@ class Autosave(QObject):
 
     def begin_anew(self) -> None:
         """Write other data from now on, of which nothing is in the folder yet."""
-        self._written_runs, self._written, self._written_weights = set(), (), None
+        self._written_runs, self._written, self._written_weights, self._written_refined = set(), (), None, None
 
     def close(self, is_wanted: bool) -> None:
         """Stop; leave the folder to the recent sessions where its work is wanted."""
@@ -157,6 +159,20 @@ class Autosave(QObject):
 
         self._write(write)
 
+    def _save_refined(self, recovery: Recovery) -> None:
+        session = self._session
+        latest = session.basis.refinement.latest if session.refined.is_there else None
+        if latest is self._written_refined:
+            return
+        self._written_refined, entry = latest, session.refined.entry(goes_on=True)
+
+        def write() -> None:
+            from gsp_studio.gui.session_file.run_records import saved_of
+
+            recovery.save_refined(None if entry is None else saved_of(entry))
+
+        self._write(write)
+
     def _save_run(self, recovery: Recovery, entry: RunEntry) -> None:
         self._written_runs.add(entry.number)
 
@@ -173,6 +189,7 @@ class Autosave(QObject):
         def failed(error: Exception) -> None:
             self._problem = str(error) or type(error).__name__
             self._written_runs, self._written, self._written_weights = set(), (), _UNKNOWN
+            self._written_refined = _UNKNOWN
             if not self._has_told:
                 self._has_told = True
                 self.failed.emit(f"Your work cannot be autosaved: {error}", error_texts(error, is_loss=True)[1])

@@ -163,6 +163,8 @@ class SessionFileMenu(QObject):
             self._remember(found.path, found.dataset.name, count)
         name = found.path.name if is_file else "Recovered"
         self.logged.emit(f"{name}: {plural(count, 'run')} of {found.dataset.name}.")
+        if found.refined is not None:
+            self.logged.emit(f"On the screen: a refined basis. {found.refined.remarks.note}.")
         if found.problems:
             self._tell_problems(found)
         if found.interrupted:

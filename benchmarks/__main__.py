@@ -1,4 +1,4 @@
-"""``python -m benchmarks [SUITE ...] [--quick] [--against REVISION] [--json FILE]``.
+"""``python -m benchmarks [SUITE ...] [--quick] [--against REVISION] [--json FILE] [--keep]``, or ``compare OLD NEW``.
 
 Each suite is a module with ``rows(quick) -> list[Row]``. Prints a table of goal and value; exit code 1 when a goal
 is missed.
@@ -18,6 +18,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks import history
 from benchmarks.timing import Row, format_table
 
 SUITES = ("projection", "solvers", "interaction", "pruning", "gpu")
@@ -26,7 +27,9 @@ MORE = ("scale",)
 
 
 def main() -> int:
-    """Run the suites that are named (all by default)."""
+    """Run the suites that are named (all by default), or compare two sets of rows."""
+    if sys.argv[1:2] == ["compare"]:
+        return history.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument(
         "suites", nargs="*", choices=[*SUITES, *MORE, []], metavar="SUITE", help=" | ".join([*SUITES, *MORE])
@@ -36,6 +39,7 @@ def main() -> int:
         "--against", metavar="REVISION", help="with solvers: the time of an iteration beside that revision of this tree"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to FILE")
+    parser.add_argument("--keep", action="store_true", help="write the rows into history.json, as this version's")
     args = parser.parse_args()
     rows: list[Row] = []
     for suite in args.suites or SUITES:
@@ -49,6 +53,8 @@ def main() -> int:
         rows += part
     if args.json is not None:
         args.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    if args.keep:
+        print(f"kept in {history.HISTORY.name} as rows of {history.keep(rows)}")
     return 1 if any(row.met is False for row in rows) else 0
 
 

@@ -55,7 +55,7 @@ IN_GUIDE = (
     "networks",
 )
 LEFT = Qt.MouseButton.LeftButton
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 class Studio:

@@ -6,11 +6,12 @@ The public names load on first use, so importing the package costs nothing and n
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from gsp_studio.backends import available_backends, get_backend
+    from gsp_studio.core.application import apply_basis
     from gsp_studio.core.edits import Kill, Reseed, Split
     from gsp_studio.core.estimator import SparseNMF
     from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, factorize, iterate
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     )
     from gsp_studio.core.solved_path import solved_path
     from gsp_studio.core.sparsity import hoyer_sparsity
+    from gsp_studio.io.axes import Axis
     from gsp_studio.io.dataset import Dataset, DatasetError
     from gsp_studio.io.readers import load_dataset
     from gsp_studio.io.steps import (
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "METHODS": "core.nmf",
+    "Axis": "io.axes",
     "Background": "io.steps",
     "Bin": "io.steps",
     "Crop": "io.steps",
@@ -65,6 +68,7 @@ _HOME = {
     "SparsityPath": "core.path",
     "Split": "core.edits",
     "Subtract": "io.steps",
+    "apply_basis": "core.application",
     "available_backends": "backends",
     "column_sparse_projection": "core.projection",
     "factorize": "core.nmf",
@@ -79,6 +83,7 @@ _HOME = {
 
 __all__ = [
     "METHODS",
+    "Axis",
     "Background",
     "Bin",
     "Crop",
@@ -103,6 +108,7 @@ __all__ = [
     "Split",
     "Subtract",
     "__version__",
+    "apply_basis",
     "available_backends",
     "column_sparse_projection",
     "factorize",
@@ -115,18 +121,25 @@ __all__ = [
     "solved_path",
 ]
 
-try:
-    __version__ = version("gsp-studio")
-except PackageNotFoundError:  # a checkout on the path that was never installed
-    __version__ = "0+unknown"
-
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name == "__version__":
+        value = _version()
+    elif name in _HOME:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = value
     return value
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # takes as long to import as a third of the rest
+
+    try:
+        return version("gsp-studio")
+    except PackageNotFoundError:  # a checkout on the path that was never installed
+        return "0+unknown"
 
 
 def __dir__() -> list[str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import importlib
+import importlib.util
 import io
 import os
 import shlex
@@ -17,7 +19,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gsp_studio.commands import arguments, compare, fit, info, path, prune, rank, reproduce, sweep
+from gsp_studio.commands import apply, arguments, compare, fit, info, path, prune, rank, reproduce, sweep
 from gsp_studio.commands.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, MISTAKE, is_about_input
 from gsp_studio.io.error_text import describe_error
 
@@ -35,10 +37,14 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "rank": (rank.add_arguments, "cross-validate ranks, see how stable their parts are, and suggest one"),
     "sweep": (sweep.add_arguments, "do the runs of all ranks with all sparsities and seeds; finished ones are kept"),
     "path": (path.add_arguments, "solve at many sparsities, each from its neighbours: error curve, montages, factors"),
+    "apply": (apply.add_arguments, "find the coefficients of other images in the basis of an exported run"),
     "reproduce": (reproduce.add_arguments, "make a figure of the paper: its runs, the drawing and the numbers"),
     "prune": (prune.add_arguments, "project the weights of a trained network and write it once more"),
     "info": (info.add_arguments, "print versions, backends and where the caches lie"),
 }
+#: Modules without which there is no window, of the extra "gui", and those that are only looked for: their import would
+#: hold up the first paint.
+_WINDOW, _LATER = ("PySide6.QtWidgets",), ("pyqtgraph",)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -126,9 +132,29 @@ def _misspelt(argv: list[str]) -> int:
 
 
 def _open_app(argv: list[str]) -> int:
+    try:
+        for name in _WINDOW:
+            importlib.import_module(name)
+        for name in _LATER:
+            if importlib.util.find_spec(name) is None:
+                raise ModuleNotFoundError(name=name)
+    except ImportError as error:
+        print(f"gsp-studio: {_why_no_window(error)}", file=sys.stderr)
+        return BAD_INPUT
     from gsp_studio.gui.app import main as open_window
 
     return open_window(argv)
+
+
+def _why_no_window(error: ImportError) -> str:
+    """Reason why there is no window: a package is missing, or libraries of the system that it loads."""
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "").partition(".")[0]
+        return (
+            f'the window needs {package}, which is not installed; pip install "gsp-studio[gui]" adds it, '
+            f"and {', '.join(COMMANDS)} work without"
+        )
+    return f"the window cannot start, as Qt does not load here: {error}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -276,6 +276,28 @@ def test_fit_never_imports_qt(stack, tmp_path):
     assert done.stdout.splitlines()[-1] == "0 []"
 
 
+@pytest.mark.parametrize("missing", ["PySide6", "PySide6.QtWidgets", "pyqtgraph"])
+def test_the_window_without_its_extra_is_one_sentence(missing, stack, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, missing, None)  # an import of it fails, as where it is not installed
+    assert main([str(stack)]) == 2
+    [told] = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"gsp-studio: the window needs {missing.partition('.')[0]}, which is not installed; ")
+    assert '"gsp-studio[gui]"' in told
+    assert "fit" in told
+
+
+def test_qt_that_does_not_load_is_one_sentence(monkeypatch, capsys):
+    def fail(name):
+        raise ImportError("libEGL.so.1: cannot open shared object file: No such file or directory", name=name)
+
+    monkeypatch.setattr("gsp_studio.cli.importlib.import_module", fail)
+    assert main([]) == 2
+    assert capsys.readouterr().err == (
+        "gsp-studio: the window cannot start, as Qt does not load here: "
+        "libEGL.so.1: cannot open shared object file: No such file or directory\n"
+    )
+
+
 def test_steps_on_the_command_line(tmp_path, capsys):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((8, 12, 10)))
     steps = ["--step", "crop:top=1,left=2,height=8,width=6", "--step", "normalize:by=norm"]

@@ -1,4 +1,4 @@
-"""The README and the pages of docs/: their Python runs, and what they link to exists."""
+"""The README, its neighbours and the pages of docs/: their Python runs, and what they link to exists."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NAMES = ("README", "CHANGELOG", "CONTRIBUTING", "CODE_OF_CONDUCT", "SECURITY")
+PAGES = [*(ROOT / f"{name}.md" for name in NAMES), *sorted((ROOT / "docs").rglob("*.md"))]
+#: What a reader sees of a page at a time, about.
+SCREEN = 70
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: A page says so in the line before a block that cannot run by itself.
 NEEDS_A_FILE = "<!-- needs a file -->\n"
@@ -67,3 +70,39 @@ def test_links_and_code_are_told_apart() -> None:
     text = "![a](x.png) [b](y.md#c 'title') `[no](z)` <img src='i.svg'>\n```python\n[no](z)\n```\n"
     assert links_of(text) == ["x.png", "y.md#c", "i.svg"]
     assert [(kind, code) for kind, code in FENCE.findall(text)] == [("python", "[no](z)\n")]
+
+
+def test_the_readme_is_one_screen_with_both_commands_and_the_film() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text.count("\n") <= SCREEN
+    commands = [line.split()[0] for kind, code in FENCE.findall(text) if kind == "sh" for line in code.splitlines()]
+    assert {"script/run", "script/test"} <= set(commands)
+    assert all((ROOT / name).exists() for name in commands if "/" in name)
+    assert "docs/images/drag.gif" in links_of(text)
+
+
+def test_the_paper_cites_what_its_bibliography_has() -> None:
+    paper = (ROOT / "paper" / "paper.md").read_text(encoding="utf-8")
+    cited = set(re.findall(r"@(\w+)", paper))
+    entries = re.findall(r"^@\w+\{(\w+),", (ROOT / "paper" / "paper.bib").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(entries) == len(set(entries)) > 10
+    assert cited == set(entries)
+    assert 250 < len(paper.split()) <= 1000  # what the journal asks for
+
+
+@pytest.mark.parametrize(
+    ("claim", "page"),
+    [
+        ("17.4 %", "0.95 | 500 | 19.31 | 17.41 |"),
+        ("1,100 iterations", "take 9,750 iterations, the path 1,100"),
+        ("0.11 of the processor time", "8.3063 | 34, 0.09 (0.11)"),
+        ("17 µs on one thread", "kernel on one thread | 16.6 µs"),
+        ("51.6 % by GSP", "GSP, network (balanced)               90.76     84.66     51.62"),
+        ("55 times as fast", "beside the 16 cores | | 55 times as fast"),
+    ],
+)
+def test_claims_of_the_paper_stand_in_the_documentation(claim: str, page: str) -> None:
+    pages = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
+    paper = " ".join((ROOT / "paper" / "paper.md").read_text(encoding="utf-8").split())
+    assert claim in paper
+    assert page in pages

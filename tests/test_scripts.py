@@ -12,7 +12,15 @@ import pytest
 from stand_ins import PYTHON, SUDO, TOO_OLD, Machine, make_machine
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = ["script/run", "script/test", "script/screenshots", "script/system-packages", ".ci/run"]
+SCRIPTS = [
+    "script/run",
+    "script/test",
+    "script/docs",
+    "script/screenshots",
+    "script/system-packages",
+    "script/test-elsewhere",
+    ".ci/run",
+]
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the scripts are for a POSIX shell")
 
@@ -56,7 +64,7 @@ def test_run_installs_once_and_passes_its_arguments_on(machine: Machine) -> None
     assert first.returncode == 0, first.stderr
     assert len(machine.calls("python3 -m venv")) == 1
     [install] = machine.calls("python -m pip")
-    assert install.endswith(f"--editable {machine.root}")
+    assert install.endswith(f"--editable {machine.root}[gui]")
     assert machine.log[-1].startswith("gsp-studio a folder --option DISPLAY=:5")
     assert not machine.calls("apt-get")
 
@@ -249,6 +257,20 @@ def test_red_tests_fail_the_script(machine: Machine) -> None:
     machine.mark("red-tests")
     assert machine.run("script/test").returncode == 1
     assert machine.run("script/test", "tests/io").returncode == 1
+
+
+def test_docs_builds_the_site_with_the_tests_environment(machine: Machine) -> None:
+    stale = machine.root / "out" / "site" / "gone.html"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    done = machine.run("script/docs", "-n")
+    assert done.returncode == 0, done.stderr
+    [install] = machine.calls("python -m pip")
+    assert install.endswith(f"--editable {machine.root}[dev]")
+    [build] = machine.calls("python -m sphinx")
+    assert build.startswith("python -m sphinx --quiet --fail-on-warning --keep-going -n docs out/site")
+    assert not stale.exists()
+    assert "out/site/index.html" in done.stderr
 
 
 def test_system_packages_asks_apt_only_for_what_is_missing(machine: Machine) -> None:

@@ -46,6 +46,12 @@ def get_backend(name: str = "auto", threads: int | None = None) -> Backend:
         The named backend cannot run here, with the reason.
     ValueError
         An unknown name, or threads < 1.
+
+    Examples
+    --------
+    >>> import gsp_studio as gs
+    >>> gs.get_backend("reference").name
+    'reference'
     """
     device = re.fullmatch(r"cuda(?::(\d{1,3}))?", name)
     if name not in ("auto", *_HOSTS) and device is None:

@@ -6,13 +6,16 @@ import argparse
 import math
 import sys
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gsp_studio.core.params import Parameter, Params
+    from gsp_studio.core.truth import Truth
+    from gsp_studio.io.axes import Axis
     from gsp_studio.io.dataset import Dataset
 
 
@@ -36,6 +39,10 @@ _SILENCE = 2.0
 _BARE = object()
 #: Sparsities of a sweep.
 _MOST = 1000
+
+
+class UsualNumber(float):
+    """A default: the number as it is where the user gave none."""
 
 
 def image_shape(text: str) -> tuple[int, int]:
@@ -131,6 +138,16 @@ def step(text: str) -> dict[str, Any]:
     return step
 
 
+def axis(text: str) -> Axis:
+    from gsp_studio.io.axes import AxisError
+    from gsp_studio.io.axis_text import axis_of_argument
+
+    try:
+        return axis_of_argument(text)
+    except AxisError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def add_parameters(
     parser: argparse.ArgumentParser, only: Collection[str] | None = None, without: Collection[str] = ()
 ) -> None:
@@ -139,12 +156,14 @@ def add_parameters(
     from gsp_studio.core.methods import METHODS
     from gsp_studio.core.params import PARAMETERS, Params, flag_of
 
-    names = {"method": ", ".join(METHODS), "init": f"{', '.join(STARTS)}, or the folder of an exported run"}
+    names = {"method": ", ".join(METHODS.names), "init": f"{', '.join(STARTS)}, or the folder of an exported run"}
     for name, parameter in PARAMETERS.items():
         if not parameter.is_flag or name in without or (only is not None and name not in only):
             continue
         told = f"{parameter.help}: {names[name]}" if name in names else parameter.help
         options: dict[str, Any] = {"default": getattr(Params, name, None), "help": told}
+        if name == "sparsity":
+            options["default"] = UsualNumber(Params.sparsity)
         if isinstance(options["default"], bool):
             options["action"] = argparse.BooleanOptionalAction if options["default"] else "store_true"
         else:
@@ -166,6 +185,53 @@ def _type_of(parameter: Parameter) -> type:
     if parameter.range is None:
         return str
     return int if parameter.range.is_whole else float
+
+
+def add_seeds(parser: argparse.ArgumentParser) -> None:
+    from gsp_studio.core.params import PARAMETERS, flag_of
+    from gsp_studio.io.seed_sources import FORMS
+
+    hold = PARAMETERS["seed_hold"]
+    told = f"{PARAMETERS['seed_basis'].help}, given several times for several: {FORMS}"
+    parser.add_argument(flag_of("seed_basis"), action="append", default=[], metavar="SEED", help=told)
+    parser.add_argument(flag_of("seed_hold"), default="free", metavar=hold.metavar, help=hold.help)
+
+
+def seeded(params: Params, args: argparse.Namespace, dataset: Dataset) -> Params:
+    """Parameters with the seeds of `add_seeds`, which need the data."""
+    from gsp_studio.core.seeds import with_seeds
+    from gsp_studio.io.seed_sources import read_seeds
+
+    if not args.seed_basis:
+        return params
+    seeds = read_seeds(args.seed_basis, dataset, params.rank, params.seed)
+    print(f"{dataset.name}: seeds: {', '.join(seed.name for seed in seeds)}", file=sys.stderr)
+    return replace(with_seeds(params, seeds), seed_hold=args.seed_hold)
+
+
+def add_truth(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--truth",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a reference to compare with: FILE, FILE:NAME or :NAME of an array of spectra, abundances or labels; ':' "
+        "for M and A in the data's own file, labels for the labels of the data",
+    )
+
+
+def truth_of(args: argparse.Namespace, dataset: Dataset) -> Truth | None:
+    """The reference of `add_truth`; None where none was asked for."""
+    from gsp_studio.io.dataset import DatasetError
+    from gsp_studio.io.references import Sizes
+    from gsp_studio.io.truth_file import read_truth, truth_of_labels
+
+    if args.truth == ["labels"]:
+        truth = truth_of_labels(dataset)
+        if truth is None:
+            raise DatasetError(f"{dataset.name} has no labels, or too many different ones, to compare with")
+        return truth
+    return read_truth(args.truth, Sizes.of(dataset)) if args.truth else None
 
 
 def add_mask(parser: argparse.ArgumentParser) -> None:
@@ -207,6 +273,14 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
         help="read a part of the images or frames, counted from 0; STOP is not read, STEP is 1",
     )
     parser.add_argument("--labels", metavar="KEY", help="which array of the file labels the images; none for no labels")
+    parser.add_argument(
+        "--axis",
+        action="append",
+        type=axis,
+        metavar="DIMENSION:NAME=VALUE,...",
+        help="unit and coordinates of rows, columns or bands, in place of those of the file: x:unit=um,scale=0.5; "
+        "band:name=Wavelength,unit=nm,offset=400,scale=5, or values=400;412;431",
+    )
     parser.add_argument("--samples", choices=["images", "pixels"], help="pixels: factorize their spectra")
     parser.add_argument(
         "--storage", choices=["memory", "disk"], help="load the images, or leave them on the disk (large .npy do)"
@@ -261,17 +335,18 @@ def prepare_cluster(args: argparse.Namespace) -> None:
         args.storage = "disk"
 
 
-def load(args: argparse.Namespace) -> Dataset:
+def load(args: argparse.Namespace, usual: Mapping[str, Any] | None = None) -> Dataset:
+    """Load the data that the arguments name; where they choose nothing, as `usual` says."""
     from gsp_studio.io.readers import load_dataset
 
-    dataset = load_dataset(args.path, **_choices(args))
-    height, width = dataset.image_shape
+    chosen = {name: value for name, value in _choices(args).items() if value not in (None, ())}
+    dataset = load_dataset(args.path, **{**(usual or {}), **chosen})
+    height, width = dataset.grid or dataset.image_shape
     colour = " in colour" if dataset.channels == 3 else ""
-    print(
-        f"{dataset.name}: {dataset.X.shape[1]} images of {height} x {width}{colour}, {dataset.X.dtype}, "
-        f"order {dataset.order}",
-        file=sys.stderr,
-    )
+    shape = f"{dataset.X.shape[1]} images of {height} x {width}{colour}"
+    if dataset.grid is not None:
+        shape = f"{dataset.X.shape[1]} spectra of {dataset.X.shape[0]} bands, the pixels of {height} x {width}"
+    print(f"{dataset.name}: {shape}, {dataset.X.dtype}, order {dataset.order}", file=sys.stderr)
     for note in dataset.notes:
         print(f"{dataset.name}: {note}", file=sys.stderr)
     return dataset
@@ -292,15 +367,16 @@ def _choices(args: argparse.Namespace) -> dict[str, Any]:
         "samples": args.samples,
         "storage": args.storage,
         "steps": args.step or (),
+        "axes": args.axis or (),
         "dtype": args.dtype,
     }
 
 
 def params_of(args: argparse.Namespace, **others: Any) -> Params:
-    """Parameters of the flags of `add_parameters`, and of `others`; weights, which need the data, are left out."""
-    from gsp_studio.core.params import PARAMETERS, Params
+    """Parameters of the flags of `add_parameters`, and of `others`, without weights and seeds, which need the data."""
+    from gsp_studio.core.params import NO_ARRAYS, PARAMETERS, Params
 
-    values = {name: value for name, value in vars(args).items() if name in PARAMETERS and name != "weights"}
+    values = {name: value for name, value in vars(args).items() if name in PARAMETERS and name not in NO_ARRAYS}
     for name, value in values.items():
         bare = PARAMETERS[name].bare
         if bare is not None and value is _BARE:

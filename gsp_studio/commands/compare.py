@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gsp_studio.commands import arguments
 
 if TYPE_CHECKING:
+    from gsp_studio.core.truth import Agreement
     from gsp_studio.experiments.compare import Comparison
 
 
@@ -19,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="of exported runs: the comparison as JSON on stdout")
     parser.add_argument("--methods", default="ahals,gsphals", help="methods, separated by commas")
     arguments.add_parameters(parser, only=("rank", "sparsity", "max_iter", "seed"))
+    arguments.add_truth(parser)
     arguments.add_layout(parser)
     arguments.add_machine(parser)
     parser.set_defaults(command=run)
@@ -31,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from gsp_studio.experiments.compare import compare
 
     if len(args.paths) > 1:
-        return _exports(args.paths, args.json)
+        return _exports(args.paths, args.json, args.truth)
     if args.rank is None:
         raise ValueError("compare needs --rank and a data set, or several exported runs")
     args.path = args.paths[0]
@@ -40,8 +42,10 @@ def run(args: argparse.Namespace) -> int:
     dataset = arguments.load(args)
     for params in runs:
         check_params(params, *dataset.X.shape)
-    print(f"{'method':10} {'error':>11} {'sparsity':>9} {'least':>9} {'time':>11} {'iteration':>12}")
-    compare(dataset.X, runs, get_backend(args.backend, args.threads), on_done=_show)
+    truth = arguments.truth_of(args, dataset)
+    beside = "" if truth is None else f" {'angle':>9} {'RMSE':>8}"
+    print(f"{'method':10} {'error':>11} {'sparsity':>9} {'least':>9} {'time':>11} {'iteration':>12}{beside}")
+    compare(dataset.X, runs, get_backend(args.backend, args.threads), on_done=_show, truth=truth)
     return 0
 
 
@@ -49,16 +53,21 @@ def _show(row: Comparison) -> None:
     each = 1e3 * row.seconds / len(row.history.n_iter)
     print(
         f"{row.label:10} {100 * row.error:9.3f} % {row.sparsity:9.4f} {row.least_sparsity:9.4f} "
-        f"{row.seconds:9.2f} s {each:9.2f} ms",
+        f"{row.seconds:9.2f} s {each:9.2f} ms{_agreement(row.agreement)}",
         flush=True,
     )
 
 
-def _exports(paths: Sequence[str], as_json: bool) -> int:
+def _agreement(agreement: Agreement | None) -> str:
+    return "" if agreement is None else f" {agreement.mean_angle:5.2f} deg {agreement.total_rmse:8.4f}"
+
+
+def _exports(paths: Sequence[str], as_json: bool, references: Sequence[str]) -> int:
     """Exported runs side by side, with the basis images of the first found again in the others."""
     from gsp_studio.experiments.compare import compared_exports
+    from gsp_studio.io.truth_file import lines_of
 
-    rows = compared_exports(paths)
+    rows = compared_exports(paths, references)
     if as_json:
         print(json.dumps(rows))
         return 0
@@ -68,6 +77,8 @@ def _exports(paths: Sequence[str], as_json: bool) -> int:
             f"{row['run'][-32:]:32} {row['method']:8} {row['rank']:4} {100 * row['error']:9.3f} % "
             f"{row['sparsity']:9.4f} {row['seconds']:7.2f} s {row['similarity']:7.4f}"
         )
+    for row in (row for row in rows if "truth" in row):
+        print(f"\n{row['run']}, beside the reference:", *lines_of(row["truth"]), sep="\n")
     if len({row["held_out"] for row in rows}) > 1:
         for row in (row for row in rows if row["held_out"]):
             print(

@@ -18,6 +18,7 @@ from gsp_studio.commands.exit_codes import BAD_INPUT, INTERRUPTED, is_about_inpu
 from gsp_studio.io.error_text import describe_error
 
 if TYPE_CHECKING:
+    from gsp_studio.core.params import Params
     from gsp_studio.engine.run import Intervention, Outcome, RunSpec
     from gsp_studio.io.dataset import Dataset
     from gsp_studio.io.export.options import ExportOptions
@@ -46,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--zoom", type=int, metavar="N", help="of figures: a pixel becomes N x N (as fits the image)")
     parser.add_argument("--white", choices=("tile", "shared"), default="tile", help="of figures: per tile, or shared")
     arguments.add_run(parser)
+    arguments.add_seeds(parser)
+    arguments.add_truth(parser)
     arguments.add_cluster(parser)
     parser.set_defaults(command=fit)
 
@@ -74,8 +77,8 @@ def fit(args: argparse.Namespace) -> int:
             raise ValueError("--config repeats one run; accepted is one PATH, that of its data where they were moved")
         args.run, args.data = args.config, args.paths[0] if args.paths else None
         return repeat(args)
-    if not args.paths or args.rank is None:
-        raise ValueError("fit needs a PATH and --rank, or --config with a run.json")
+    if not args.paths or (args.rank is None and args.samples != "pixels"):
+        raise ValueError("fit needs a PATH and --rank (proposed with --samples pixels), or --config with a run.json")
     several = len(args.paths) > 1
     if several and "{" not in str(args.out):
         args.out = args.out / "{data}"
@@ -141,17 +144,37 @@ def _fit_one(args: argparse.Namespace) -> int:
         arguments.prepare_cluster(args)
     else:
         get_backend(args.backend, args.threads)
-    params = arguments.params_of(args)
+    params = arguments.params_of(args, rank=args.rank or 1)
     if args.weights is None:
         check_params(params, sys.maxsize, sys.maxsize)  # all that can be said without the data
     dataset = arguments.load(args)
+    if args.rank is None or isinstance(args.sparsity, arguments.UsualNumber):
+        params = _with_proposal(params, dataset, args)
     if args.weights is not None:
         params = replace(params, weights=read_pixels(args.weights, dataset))
+    params = arguments.seeded(params, args, dataset)
     check_params(params, *dataset.X.shape)
+    args.reference = arguments.truth_of(args, dataset)
     mask = None if args.mask is None else read_mask(args.mask, dataset)
     where = {"fingerprint": dataset.fingerprint, "scheduler": args.scheduler}
     spec = RunSpec(dataset.X, params, args.backend, args.threads, mask, **where)
     return _run_and_export(spec, dataset, args, _places(args))
+
+
+def _with_proposal(params: Params, dataset: Dataset, args: argparse.Namespace) -> Params:
+    """Parameters with those that are proposed for spectra where the user gave none, which is said."""
+    from gsp_studio.engine.proposal import proposal_for
+
+    proposed = proposal_for(dataset)
+    if proposed is None:
+        return params
+    if args.rank is None:
+        params = replace(params, rank=proposed.rank)
+    if isinstance(args.sparsity, arguments.UsualNumber):
+        params = replace(params, sparsity=proposed.sparsity)
+    args.rank, args.sparsity = params.rank, params.sparsity
+    print(f"{dataset.name}: {proposed.why}", file=sys.stderr)
+    return params
 
 
 def repeat(args: argparse.Namespace) -> int:
@@ -247,13 +270,19 @@ def _tell_ending(outcome: Outcome) -> None:
 
 def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Namespace) -> int:
     from gsp_studio.core.diagnosis import cautions_of
+    from gsp_studio.core.methods import METHODS
+    from gsp_studio.core.truth import compare_with_truth
     from gsp_studio.engine.run import FinishReason
     from gsp_studio.io.export.folder_names import folder_name, free_folder, holds_another
     from gsp_studio.io.export.options import ExportOptions
     from gsp_studio.io.logfile import LOG
     from gsp_studio.io.run_json import describe, summary_of
+    from gsp_studio.io.truth_file import describe_agreement, lines_of
 
     run = outcome.exported(spec)
+    truth = getattr(args, "reference", None)
+    if truth is not None:
+        run = replace(run, truth=describe_agreement(compare_with_truth(run.result.W, run.result.H, truth)))
     result = run.result
     out = Path(folder_name(str(args.out), dataset, run))
     another = "" if args.force else holds_another(out, run, result.n_iter)
@@ -268,11 +297,14 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
     if words is sys.stderr:
         print(json.dumps({"folder": str(out), **summary_of(describe(dataset, run, []))}), flush=True)
     of_others = "" if math.isnan(result.held_out_error) else f"  held out {100 * result.held_out_error:.3f} %"
+    name = METHODS[result.params.method].error_name
     print(
-        f"error {100 * result.error:.3f} %{of_others}  sparsity {result.sparsity:.4f}  "
+        f"{name} {100 * result.error:.3f} %{of_others}  sparsity {result.sparsity:.4f}  "
         f"{result.n_iter} iterations in {result.history.seconds[-1]:.2f} s, {outcome.reason.value}  ({result.backend})",
         file=words,
     )
+    if run.truth:
+        print("\n".join(lines_of(dict(run.truth))), file=words)
     for caution in cautions_of(result.W, result.gram):
         print(f"gsp-studio: {caution.sentence}", file=sys.stderr)
     if result.dead:

@@ -62,9 +62,10 @@ def error_without(W: Array, gram: GramError, k: int, error: float) -> float:
     Returns
     -------
     float
-        A fraction of ``||X||_F``, as `error`; NaN where some entries are masked: the products have them too.
+        A fraction of ``||X||_F``, as `error`; NaN where some entries are masked, as the products have them too,
+        and where the loss is no residual.
     """
-    if gram.of is not None or not gram.x_norm2 > 0:
+    if gram.of is not None or gram.measure is not None or not gram.x_norm2 > 0:
         return math.nan
     if gram.unit.basis:
         W = gram.unit.basis_inside(W)

@@ -14,8 +14,9 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import Backend
-from gsp_studio.core.methods import Method
+from gsp_studio.core.methods import METHODS, Method
 from gsp_studio.core.params import Params, row_weights
+from gsp_studio.core.seeds import held_for_good, holds_without
 
 
 @dataclass(frozen=True)
@@ -102,15 +103,15 @@ def check_edit(edit: Edit, params: Params, m: int, n: int) -> None:
     """Raise ValueError, in one sentence, when a run with these parameters cannot be edited so."""
     if not isinstance(edit, (Kill, Split, Reseed)):
         raise ValueError(f"{edit!r} is no edit; accepted are Kill, Split and Reseed")
+    if not METHODS[params.method].is_least_squares:
+        raise ValueError(f'the method "{params.method}" goes on with the basis images that it has; none can be edited')
     if not 0 <= edit.basis < params.rank:
         raise ValueError(f"there is no basis image {edit.basis + 1}; accepted are 1 to {params.rank}")
     if isinstance(edit, Kill) and params.rank == 1:
         raise ValueError("the last basis image cannot be taken away")
-    if isinstance(edit, Kill) and len(set(params.frozen) - {edit.basis}) == params.rank - 1:
-        raise ValueError("all other basis images are frozen; release one first")
     if isinstance(edit, Split) and params.rank >= min(m, n):
         raise ValueError(f"the rank cannot exceed min(m, n) = {min(m, n)}, so no basis image can be split")
-    if edit.basis in params.frozen and not isinstance(edit, Kill):
+    if edit.basis in held_for_good(params) and not isinstance(edit, Kill):
         raise ValueError(f"basis image {edit.basis + 1} is frozen; release it before it is changed")
 
 
@@ -121,7 +122,8 @@ def edited_params(edit: Edit, params: Params) -> Params:
         frozen = tuple(j - (j > k) for j in params.frozen if j != k)
         if np.ndim(weights) == 2:
             weights = np.delete(weights, k, axis=1)
-        return replace(params, rank=params.rank - 1, frozen=frozen, weights=weights)
+        hold = holds_without(params, k)
+        return replace(params, rank=params.rank - 1, frozen=frozen, weights=weights, seed_hold=hold)
     if isinstance(edit, Split):
         if np.ndim(weights) == 2:
             weights = np.column_stack([weights, weights[:, k]])

@@ -11,7 +11,8 @@ import numpy as np
 from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import Backend, is_out_of_core
 from gsp_studio.backends.kernels import adopted
-from gsp_studio.backends.powers import scaled
+from gsp_studio.backends.powers import exponent_of, scaled
+from gsp_studio.core.divergence import Divergence
 from gsp_studio.core.masking import Missing
 from gsp_studio.core.methods import METHODS, new_sparse_coefficients
 from gsp_studio.core.metrics import GramError, squared_norm
@@ -55,7 +56,8 @@ def encode(
         W'.
     backend : Backend
     params : Params, optional
-        Of the run that found V, where its `sparsity_h` holds for these images too; None for free coefficients.
+        Of the run that found V, as `of_coefficients` leaves them: its `sparsity_h` and its loss hold for these images
+        too; None for free coefficients.
     missing : ndarray (m, n) of bool, optional
         True where an entry of X is missing; X is an array then. An image without any entry gets zeros.
 
@@ -63,8 +65,11 @@ def encode(
     -------
     H : ndarray (r, n)
     residual : float
-        ``||X - W H||_F`` over the entries that are there, in the data's unit.
+        ``||X - W H||_F`` over the entries that are there, in the data's unit; under the Kullback-Leibler loss D of
+        `params.method` ``sqrt(2 D)``, as in scikit-learn.
     """
+    if params is not None and not METHODS[params.method].is_least_squares:
+        return _of_divergence(X, V, backend, missing)
     if missing is None:
         H, gram = coefficients(X, V, backend, _SWEEPS, 0.0)
         left = gram.squared_residual(V.T)
@@ -93,6 +98,33 @@ def encode(
         H = device.get(H)
     with np.errstate(over="ignore"):
         return scaled(H, unit.coefficients), float(np.ldexp(math.sqrt(left), unit.data))
+
+
+def of_coefficients(params: Params) -> Params | None:
+    """The part of a run's parameters that says how `encode` finds coefficients; None for free ones of least squares."""
+    if params.sparsity_h is None and METHODS[params.method].is_least_squares:
+        return None
+    return Params(params.rank, params.method, sparsity_h=params.sparsity_h)
+
+
+def divergence_of(X: Any, missing: Array | None, backend: Backend) -> Divergence:
+    """The Kullback-Leibler loss of images (m, n), which are 0 where entries are missing."""
+    weights = None if missing is None else np.ascontiguousarray(~missing.T, dtype=X.dtype)
+    largest = X.largest if is_out_of_core(X) else float(X.max())
+    Xt = X.T if is_out_of_core(X) else np.ascontiguousarray(X.T)
+    return Divergence(Xt, weights, 2.0 ** exponent_of(largest), backend.threads)
+
+
+def _of_divergence(X: Any, V: Array, backend: Backend, missing: Array | None) -> tuple[Array, float]:
+    """Coefficients under the Kullback-Leibler loss, from those of least squares on, and ``sqrt(2 D)``."""
+    H, _ = encode(X, V, backend, None, missing)
+    unit = _unit_of(X, V)
+    X, V, H = unit.data_inside(X), unit.basis_inside(V), unit.coefficients_inside(H)
+    divergence = divergence_of(X, missing, backend)
+    with backend.scope():
+        H = divergence.coefficients(V, H)
+        loss = divergence.of(V, H)
+    return scaled(H, unit.coefficients), math.sqrt(2.0 * float(np.ldexp(loss, unit.data)))
 
 
 def _unit_of(X: Any, V: Array) -> Unit:

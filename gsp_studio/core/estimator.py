@@ -16,8 +16,9 @@ from scipy.sparse import issparse
 
 from gsp_studio.arrays import Array
 from gsp_studio.backends import get_backend
-from gsp_studio.core.encoding import encode
+from gsp_studio.core.encoding import encode, of_coefficients
 from gsp_studio.core.masking import apart, check_mask
+from gsp_studio.core.matrix import backend_for
 from gsp_studio.core.nmf import Iterate, Params, Stop, factorize
 from gsp_studio.core.scikit import (
     BaseEstimator,
@@ -37,7 +38,7 @@ _LINE = 10
 class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Nonnegative matrix factorization with one sparsity for the whole basis.
 
-    ``X ~ Z components_`` with Z and components_ >= 0, and an average Hoyer sparsity of the components of at least
+    ``X ~ Z components_`` with Z and ``components_`` >= 0, and an average Hoyer sparsity of the components of at least
     `sparsity`.
 
     Parameters
@@ -75,11 +76,11 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     Attributes
     ----------
-    components_ : ndarray (n_components_, n_features_in_)
+    components_ : ndarray (``n_components_``, ``n_features_in_``)
         float32 where X is, else float64.
     reconstruction_err_ : float
         ``||X - Z components_||_F`` of the training data and the coefficients that `fit_transform` returns, over the
-        entries that are there, as in scikit-learn's NMF.
+        entries that are there, as in scikit-learn's NMF; ``sqrt(2 D)`` for methods of the Kullback-Leibler loss D.
     sparsity_ : float
         Average Hoyer sparsity of the components; the weighted one where `method` is.
     n_components_, n_features_in_ : int
@@ -183,7 +184,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
         Returns
         -------
-        ndarray (n_samples, n_components_), the type of components_
+        ndarray (n_samples, ``n_components_``), the type of ``components_``
 
         Raises
         ------
@@ -219,7 +220,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
         Returns
         -------
-        ndarray (n_samples, n_components_), the type of components_
+        ndarray (n_samples, ``n_components_``), the type of ``components_``
 
         Raises
         ------
@@ -234,11 +235,11 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
         Parameters
         ----------
-        X : array_like or SciPy sparse matrix (n_samples, n_components_)
+        X : array_like or SciPy sparse matrix (n_samples, ``n_components_``)
 
         Returns
         -------
-        ndarray (n_samples, n_features_in_)
+        ndarray (n_samples, ``n_features_in_``)
 
         Raises
         ------
@@ -325,13 +326,13 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     def _coefficients(self, data: Any, missing: Array | None) -> tuple[Array, float]:
         """Coefficients (n_samples, n_components_) for the components, and the length of what they leave."""
-        V, params = self.components_, None
-        if self.sparsity_h is not None:
-            if data.shape[0] < 2:
-                raise ValueError("sparsity_h is an average over samples; X has n_samples = 1, and it needs at least 2")
-            params = Params(len(V), self.method, sparsity_h=self.sparsity_h)
+        V = self.components_
+        if self.sparsity_h is not None and data.shape[0] < 2:
+            raise ValueError("sparsity_h is an average over samples; X has n_samples = 1, and it needs at least 2")
+        params = of_coefficients(Params(len(V), self.method, sparsity_h=self.sparsity_h))
         X = _images(data.astype(V.dtype, copy=False))
-        H, residual = encode(X, V, get_backend(self.backend), params, None if missing is None else missing.T)
+        device = get_backend(self.backend) if params is None else backend_for(params, self.backend)
+        H, residual = encode(X, V, device, params, None if missing is None else missing.T)
         return np.ascontiguousarray(H.T), residual
 
 

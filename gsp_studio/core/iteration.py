@@ -25,6 +25,7 @@ from gsp_studio.core.params import Params, row_weights
 from gsp_studio.core.pricing import SharedPrice
 from gsp_studio.core.reseeding import reseed
 from gsp_studio.core.results import Iterate, handed_out, is_other_problem
+from gsp_studio.core.seeds import held_params, released_after, seeded
 from gsp_studio.core.splitting import can_split, split
 from gsp_studio.core.trials import Trials, new_trials
 from gsp_studio.core.units import Unit
@@ -47,7 +48,7 @@ class Iteration:
         left_out = None if missing is None else missing.left_out
         self.misfit = None if left_out is None else backend.misfit(self.Xt, Xt, left_out.places, left_out.values)
         self.x_norm2 = squared_norm(Xt.T)
-        self.asked = self.params = params
+        self.asked = self.params = held_params(params, 1)
         self.method = METHODS[params.method]
         self.updates: dict[tuple[str, tuple[int, ...]], UpdateBasis] = {}
         self.sparse_updates: dict[bool, UpdateBasis] = {}
@@ -63,6 +64,9 @@ class Iteration:
         backend, images = self.backend, self.images
         init = self.unit.start_inside(params.init)
         W0, H0 = initial_factors(init, images.T, params.rank, params.seed, self.unit.exponent)
+        seeds = params.seed_basis
+        if seeds is not None:
+            W0, H0 = seeded(W0, self.unit.basis_inside(np.asarray(seeds, W0.dtype))), None
         V0 = W0.T
         self.V = backend.put(V0)
         if H0 is None:
@@ -70,17 +74,20 @@ class Iteration:
         else:
             self.H = backend.put(backend.scatter(H0))
             self.B, self.G = backend.products(self.Xt, self.H)
-        scale = best_scale(backend.get(self.B), backend.get(self.G), V0)
+        # Coefficients that were fitted to seeds fit them as they are, so that a seed that is held keeps its bits.
+        scale = 1.0 if seeds is not None else best_scale(backend.get(self.B), backend.get(self.G), V0)
         self.V = self.seen = backend.put(V0 * V0.dtype.type(scale))
 
     def settles(self, params: Params) -> float:
         """The iteration until which the error may rise: the target does, or ways to it are tried."""
-        return self.trials.settle(params.tol) if self.method.has_price else params.continuation
+        settled = self.trials.settle(params.tol) if self.method.has_price else params.continuation
+        return max(settled, released_after(params))
 
     def step(self, params: Params) -> Iterate:
         """Carry out one outer iteration."""
         started = self.backend.clock()
         self.n_iter += 1
+        params = held_params(params, self.n_iter)
         if is_other_problem(params, self.asked) or _targets(params) != _targets(self.asked):
             self._end_trials()
             self.momentum = _momentum_of(params)
@@ -163,6 +170,8 @@ class Iteration:
 
     def _new_basis(self, params: Params) -> tuple[Array, Array]:
         """The basis's update; that of frozen basis images is none."""
+        if len(params.frozen) == params.rank:
+            return self.V, self.V
         update = self.updates.setdefault((params.method, params.frozen), self.method.new_update(self.unit.size))
         share = (self.trials.share(self.n_iter),) if self.method.has_price else ()
         B, G = self.momentum.products(self.B, self.G)

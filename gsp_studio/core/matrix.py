@@ -7,6 +7,7 @@ Every kind has `shape`, `dtype`, `T` (an image a row) and whole columns ``X[:, s
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,37 @@ from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
 from gsp_studio.backends.data_access import keeps_coefficients
 from gsp_studio.core.chunks import is_dask
 from gsp_studio.core.masking import Missing, apart, check_mask, draw_held_out, fill_missing
+from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import Params
 from gsp_studio.core.units import Unit, unit_of
 from gsp_studio.core.validation import check_data, check_params
+
+
+def backend_for(params: Params, backend: str | Backend, threads: int | None = None) -> Backend:
+    """The backend of a run; "auto" is the processor where a device does not know the loss of its method.
+
+    Raises
+    ------
+    ValueError
+        A device that was named and does not know it.
+    BackendUnavailable
+    """
+    found = get_backend(backend, threads) if isinstance(backend, str) else backend
+    problem = "" if found.remote is None else _lack_of_device(params)
+    if problem and backend != "auto":
+        raise ValueError(f"{problem} is computed by the processor; accepted are the backends auto and cpu")
+    return replace(get_backend("cpu", threads), note=f"{problem} needs the processor") if problem else found
+
+
+def _lack_of_device(params: Params) -> str:
+    method = METHODS.get(params.method)
+    return "" if method is None or method.is_least_squares else f'the method "{params.method}"'
+
+
+def check_place(X: Any, params: Params) -> None:
+    """Raise ValueError where a loss cannot be computed where the images are."""
+    if keeps_coefficients(X) and _lack_of_device(params):
+        raise ValueError(f"{_lack_of_device(params)} needs the images on this computer; they are on a cluster")
 
 
 def placed(X: Any, backend: str | Backend) -> tuple[Any, Backend]:
@@ -62,6 +91,7 @@ def prepared(X: Any, params: Params, mask: npt.ArrayLike | None) -> tuple[Any, M
     """
     X, mask = apart(X, mask)
     X = as_compute_dtype(X)
+    check_place(X, params)
     if is_out_of_core(X):
         for what, is_given in (("a mask", mask is not None), ("held_out", params.held_out != 0)):
             if is_given:

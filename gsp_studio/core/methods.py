@@ -1,6 +1,7 @@
 """The methods of the paper as data: how each updates the basis, and what its target means.
 
-`METHODS` maps a name to its updates; the loop that uses them is in `nmf.py`.
+`METHODS` maps a name to its updates; the loop that uses them is in `nmf.py`. Other packages add rows by the entry point
+`gsp_studio.methods`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import Backend
+from gsp_studio.core.foreign import watched_projection, watched_update
 from gsp_studio.core.params import Params, row_weights
 from gsp_studio.core.pricing import SharedPrice
 from gsp_studio.core.updates import Update, hals, largest_eigenvalue, projected_fast_gradient
+from gsp_studio.plugins import PluginTable
 
 #: (Z, backend, params) -> the projection of the rows of Z >= 0 onto what the method allows
 Project = Callable[[Array, Backend, Params], Array]
@@ -51,6 +54,8 @@ class Method:
         Whether its update takes a share of the price, and its runs begin with `trials`.
     extrapolates : "" | "coefficients" | "both"
         The factors that go ahead along their last step, see `momentum`.
+    loss : str
+        A key of `LOSSES`.
     """
 
     label: str
@@ -63,6 +68,24 @@ class Method:
     gradient_coefficients: bool = False
     has_price: bool = False
     extrapolates: str = ""
+    loss: str = "squares"
+
+    @property
+    def is_least_squares(self) -> bool:
+        """Whether its error is a relative residual; its iterations are those of `iteration` then."""
+        return self.loss == "squares"
+
+    @property
+    def error_name(self) -> str:
+        """What its error is called, a fraction of what `LOSSES` says."""
+        return "error" if self.is_least_squares else "KL divergence"
+
+
+#: Losses that a method can minimise: the words for its error, a fraction.
+LOSSES = {
+    "squares": "||X - W H|| / ||X||",
+    "kl": "Kullback-Leibler divergence / sum of X",
+}
 
 
 def _ahals(size: float = 1.0) -> UpdateBasis:
@@ -72,14 +95,28 @@ def _ahals(size: float = 1.0) -> UpdateBasis:
     return update
 
 
-def _project(new_projection: NewProjection, kind: str) -> Callable[[float], UpdateBasis]:
-    """Fast gradient steps, each followed by a projection; a device that knows its `kind` does them all at once."""
+def gradient_updates(new_projection: NewProjection, kind: str = "") -> Callable[[float], UpdateBasis]:
+    """`Method.new_update` of a method that is its projection: fast gradient steps, each followed by it.
+
+    Parameters
+    ----------
+    new_projection : () -> Project
+        Made new for every run.
+    kind : str
+        Name by which backends know the projection, and do all steps at once; "" for one that they do not know.
+
+    Returns
+    -------
+    (size) -> UpdateBasis
+    """
 
     def new_update(size: float = 1.0) -> UpdateBasis:
-        project, on_device = new_projection(), new_device_update(kind)
+        project = new_projection()
+        on_device = new_device_update(kind) if kind else None
 
         def update(V: Array, B: Array, G: Array, backend: Backend, params: Params) -> Update:
-            return on_device(V, B, G, backend, params) or projected_fast_gradient(
+            done = None if on_device is None else on_device(V, B, G, backend, params)
+            return done or projected_fast_gradient(
                 V, B, G, backend, params.n_steps, params.inner_tol, lambda Z: project(Z, backend, params)
             )
 
@@ -162,7 +199,7 @@ def _shared_price(size: float = 1.0) -> UpdateBasis:
 
 def new_sparse_coefficients(method: Method) -> UpdateBasis:
     """The update of H under `Params.sparsity_h`: that of PSNMF or the method's own, with the factors exchanged."""
-    update = method.new_update(1.0) if method.has_price else _project(_group_projection, "group")(1.0)
+    update = method.new_update(1.0) if method.has_price else gradient_updates(_group_projection, "group")(1.0)
 
     def update_coefficients(H: Array, C: Array, G: Array, backend: Backend, params: Params) -> Update:
         assert params.sparsity_h is not None
@@ -171,38 +208,42 @@ def new_sparse_coefficients(method: Method) -> UpdateBasis:
     return update_coefficients
 
 
+def _multiplicative(size: float = 1.0) -> UpdateBasis:
+    raise NotImplementedError("these are made by core.divergence_iteration")
+
+
 _AVERAGE = "average sparsity of the basis, that of each image is free"
 
-METHODS: dict[str, Method] = {
+_OWN = {
     "psnmf": Method(
-        "PSNMF", _AVERAGE, True, _project(_group_projection, "group"), _group_projection, shares_budget=True
+        "PSNMF", _AVERAGE, True, gradient_updates(_group_projection, "group"), _group_projection, shares_budget=True
     ),
     "ahals": Method("A-HALS", "no constraint: accelerated HALS", False, _ahals, _no_projection, extrapolates="both"),
     "nenmf": Method(
         "NeNMF",
         "no constraint: fast gradient on both factors",
         False,
-        _project(_no_projection, "none"),
+        gradient_updates(_no_projection, "none"),
         _no_projection,
         gradient_coefficients=True,
         extrapolates="both",
     ),
     "cpsnmf": Method(
-        "cPSNMF", "every basis image at the target", True, _project(_row_projection, "rows"), _row_projection
+        "cPSNMF", "every basis image at the target", True, gradient_updates(_row_projection, "rows"), _row_projection
     ),
-    "l1ahals": Method("l1 A-HALS", "an l1 penalty for each basis image chases the target", True, _l1ahals),
+    "l1ahals": Method("l1 A-HALS", "an l1 penalty for each basis image, tuned to the target", True, _l1ahals),
     "wsnmf": Method(
         "WSNMF",
         "average sparsity, with pixels weighted",
         True,
-        _project(_group_projection, "group"),
+        gradient_updates(_group_projection, "group"),
         _group_projection,
         uses_weights=True,
         shares_budget=True,
     ),
     "gsphals": Method(
         "GSP-HALS",
-        "average sparsity by one price that all basis images share: the lowest errors",
+        "average sparsity of the basis, one multiplier for all of its images: the lowest errors",
         True,
         _shared_price,
         _group_projection,
@@ -212,7 +253,7 @@ METHODS: dict[str, Method] = {
     ),
     "wgsphals": Method(
         "WGSP-HALS",
-        "one shared price, with pixels weighted",
+        "as GSP-HALS, with pixels weighted",
         True,
         _shared_price,
         _group_projection,
@@ -221,4 +262,51 @@ METHODS: dict[str, Method] = {
         has_price=True,
         extrapolates="coefficients",
     ),
+    "kl": Method(
+        "KL",
+        "no constraint: Kullback-Leibler loss, for counts, by multiplicative updates",
+        False,
+        _multiplicative,
+        loss="kl",
+    ),
+    "gspkl": Method(
+        "GSP-KL",
+        "average sparsity under the Kullback-Leibler loss, for counts",
+        True,
+        _multiplicative,
+        shares_budget=True,
+        loss="kl",
+    ),
 }
+
+
+def _accepted(found: object, source: str) -> Method:
+    """A method of the package `source`, with updates that are watched.
+
+    Raises
+    ------
+    ValueError
+        In one sentence, where it is no method, or one that the loop cannot have.
+    """
+    if not isinstance(found, Method):
+        raise ValueError(f"it is {type(found).__name__}; accepted is a gsp_studio.core.methods.Method")
+    for name in ("label", "summary"):
+        if not isinstance(text := getattr(found, name), str) or not text.strip():
+            raise ValueError(f"its {name} is {text!r}; accepted is a text")
+    if not callable(found.new_update) or not (found.new_projection is None or callable(found.new_projection)):
+        raise ValueError("its new_update or new_projection is no function; accepted are functions that make them")
+    if found.has_price:
+        raise ValueError("it has a price, which only methods of GSP Studio have; accepted is has_price=False")
+    if found.extrapolates not in ("", "coefficients", "both"):
+        raise ValueError(f'it extrapolates {found.extrapolates!r}; accepted are "", "coefficients" and "both"')
+    told = f'the method "{found.label}" of {source}'
+    of_sets = found.new_projection
+    return replace(
+        found,
+        new_update=watched_update(found.new_update, told),
+        new_projection=None if of_sets is None else watched_projection(of_sets, told),
+    )
+
+
+#: Methods by name: those of the paper, and those of other packages.
+METHODS: PluginTable[Method] = PluginTable("method", "gsp_studio.methods", _OWN, _accepted)

@@ -7,6 +7,7 @@ nearly cancel when the fit is very good; `GramError.is_accurate` says when the d
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,6 +91,8 @@ class GramError:
     unit : Unit
         In which all of these are: of data of extreme size they would leave the range of their type otherwise. The
         bases that methods take are in the data's unit.
+    measure : callable, optional
+        The error of a basis where that is no relative residual but another loss, see `methods.Method.loss`.
     """
 
     A: Array
@@ -97,6 +100,7 @@ class GramError:
     x_norm2: float
     of: float | None = None
     unit: Unit = field(default_factory=Unit)
+    measure: Callable[[Array], float] | None = None
 
     def squared_residual(self, W: Array, own: Array | None = None) -> float:
         """``||X - W H||_F^2`` in `unit`, for a basis W (m, r), as the difference of the Gram form: may be below zero.
@@ -120,8 +124,11 @@ class GramError:
         Returns
         -------
         float
-            0 for X = 0 fitted exactly. Digits below the rounding of A are lost: see `is_accurate`.
+            0 for X = 0 fitted exactly. Digits below the rounding of A are lost: see `is_accurate`. Of another loss than
+            least squares that loss, as `measure` has it.
         """
+        if self.measure is not None:
+            return self.measure(W)
         return self.relative(self.squared_residual(W, own))
 
     def length_of(self, squared_residual: float) -> float:
@@ -136,6 +143,11 @@ class GramError:
     def is_accurate(self, squared_residual: float) -> bool:
         """Whether a squared residual from the Gram form still has about two digits after the cancellation."""
         return squared_residual > 1e3 * float(np.finfo(self.A.dtype).eps) * self.x_norm2
+
+
+def unknown_error(W: Array) -> float:
+    """Error of a basis where its data are not at hand: NaN."""
+    return math.nan
 
 
 def relative(squared_residual: float, x_norm2: float) -> float:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy.typing as npt
 
 from gsp_studio.backends import Backend
+from gsp_studio.backends.backend import is_out_of_core
+from gsp_studio.core.divergence_iteration import DivergenceIteration
 from gsp_studio.core.edits import (
     Edit,
     Kill,
@@ -25,7 +27,7 @@ from gsp_studio.core.edits import (
 )
 from gsp_studio.core.iteration import Iteration
 from gsp_studio.core.masking import Missing
-from gsp_studio.core.matrix import placed, prepared
+from gsp_studio.core.matrix import backend_for, placed, prepared
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import Params
 from gsp_studio.core.results import (
@@ -125,8 +127,18 @@ def iterate(
     ----------
     Ohib et al., TMLR 2022, section 3 (projection) and section 5.1 (sparse NMF); Gillis & Glineur, Neural
     Computation 2012 (A-HALS). Where we deviate: a block of 64 columns stops its sweeps on its own.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> import numpy as np, gsp_studio as gs
+    >>> params = gs.Params(rank=4, sparsity=0.5, max_iter=20)
+    >>> run = gs.iterate(np.random.default_rng(0).random((64, 50)), params)
+    >>> next(run).target, run.send(replace(params, sparsity=0.8)).target
+    (0.5, 0.8)
     """
     X, device = placed(X, backend)
+    device = backend_for(params, device if backend != "auto" or is_out_of_core(X) else backend)
     Xt, missing, unit = prepared(X, params, mask)
     return _iterate(Xt, missing, params, device, unit)
 
@@ -134,7 +146,8 @@ def iterate(
 def _iterate(
     Xt: Any, missing: Missing | None, params: Params, backend: Backend, unit: Unit
 ) -> Generator[Iterate, Steering, Stop]:
-    run = Iteration(Xt, missing, params, backend, unit)
+    kind = Iteration if METHODS[params.method].is_least_squares else DivergenceIteration
+    run: Iteration | DivergenceIteration = kind(Xt, missing, params, backend, unit)
     stopping = StoppingRule()
     while True:
         it = run.step(params)
@@ -193,6 +206,7 @@ def factorize(
     ((64, 5), True)
     """
     X, device = placed(X, backend)
+    device = backend_for(params, device if backend != "auto" or is_out_of_core(X) else backend)
     steering = steering or {}
     best = Best(params)
     records: list[Record] = []

@@ -20,6 +20,7 @@ from gsp_studio.core.matrix import placed
 from gsp_studio.core.methods import METHODS, Project
 from gsp_studio.core.metrics import relative, squared_norm
 from gsp_studio.core.params import Params
+from gsp_studio.core.seeds import held_for_good
 from gsp_studio.core.units import unit_of_factors
 from gsp_studio.core.updates import gradient_residual
 from gsp_studio.core.validation import check_params
@@ -70,7 +71,7 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str 
         raise ValueError(
             f"W {np.shape(W)} and H {H.shape} do not fit X {X.shape}; accepted are (m, r) and (r, n) for X (m, n)"
         )
-    params = replace(params, rank=len(V), init="random")
+    params = replace(params, rank=len(V), init="random", frozen=held_for_good(params), seed_basis=None)
     check_params(params, *X.shape)
     if METHODS[params.method].new_projection is None:
         return math.nan
@@ -91,9 +92,11 @@ def stationarity(Xt: Any, V: Any, H: Any, B: Any, G: Any, x_norm2: float, params
     assert method.new_projection is not None  # check_params refuses kkt_tol otherwise
     size = 2.0 ** exponent_of(math.sqrt(x_norm2))  # of the fit, whose square may leave the range of a product
     lengths = _lengths(V @ V.T, backend)
-    free_V, free_B, free_G, free = free_problem(V, B, G, params, method, backend)
-    free_lengths = lengths[free_rows(params)] if params.frozen else lengths
-    basis = _of_unit_rows(free_V, free_B, free_G, free_lengths, size, free, method.new_projection(), backend)
+    basis = 0.0
+    if len(params.frozen) < params.rank:
+        free_V, free_B, free_G, free = free_problem(V, B, G, params, method, backend)
+        free_lengths = lengths[free_rows(params)] if params.frozen else lengths
+        basis = _of_unit_rows(free_V, free_B, free_G, free_lengths, size, free, method.new_projection(), backend)
     if params.sparsity_h is None:
         coefficients = step_left(Xt, _times(V, _inverse(lengths), backend), H, lengths, backend) / size
     else:

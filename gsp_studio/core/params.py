@@ -146,6 +146,12 @@ class Params:
     reseed_dead : bool
         Give a basis image that has died (all zero, or used by no image) the worst residual of an image for a new
         start. Dead ones are reported either way, in `Iterate.dead`.
+    seed_basis : ndarray (m, k), optional
+        Seeds: the first k columns of W0, >= 0, none of them zero, k <= `rank`; the other columns are those of `init`,
+        and H0 is fitted to all. Shared-price methods try no ways to the target then.
+    seed_hold : str
+        How seeds are treated, see `core.seeds.HOLDS`: "free", "first" or "always"; one for all, or one for each,
+        separated by commas.
     frozen : tuple of int
         Basis images that keep their pixels, bit for bit; the others share what these leave of the target's budget.
         Changed in a run, it is what freezes and releases them.
@@ -210,6 +216,15 @@ class Params:
     tol: float = _describe(1e-5, "Tolerance", "stop when 10 iterations gain less than this fraction", _TOLERANCE)
     kkt_tol: float = _describe(0.0, "Stationarity", "stop at this fraction of the gradient residual", _TOLERANCE)
     reseed_dead: bool = _describe(False, "Re-seed", "start basis images that died anew")
+    seed_basis: Any = _describe(None, "Seeds", "basis images that the run begins with", is_flag=False)  # noqa: RUF009
+    seed_hold: str = _describe(
+        "free",
+        "Hold seeds",
+        "whether seeds are free, held for the first iterations or always held: free, first, always, or one for each "
+        "seed, separated by commas",
+        is_flag=False,
+        metavar="HOLD",
+    )
     frozen: tuple[int, ...] = _describe((), "Frozen", "basis images that keep their pixels", is_flag=False)
     n_sweeps: int = _describe(10, "Sweeps", "most HALS sweeps of one factor's update", Range(1), is_flag=False)
     n_steps: int = _describe(20, "Steps", "most gradient steps of one factor's update", Range(1), is_flag=False)
@@ -235,7 +250,8 @@ class Params:
 
     def with_factors(self, W: Any, H: Any, **changes: Any) -> Params:
         """Those of a run that begins with factors and goes straight on from them; `changes` of other fields."""
-        return replace(self, **{"rank": len(H), "init": (W, H), "continuation": 0, **changes})
+        begun = {"rank": len(H), "init": (W, H), "continuation": 0, "seed_basis": None, "seed_hold": "free"}
+        return replace(self, **{**begun, **changes})
 
     def unusual(self, without: Collection[str] = ()) -> dict[str, Any]:
         """Values that are not the defaults, by name; `without` are left out."""
@@ -250,6 +266,8 @@ class Params:
         return self.sparsity * n_iter / self.continuation
 
 
+#: Parameters that belong to the images of one data set, and their values without any.
+NO_ARRAYS: dict[str, Any] = {"weights": None, "frozen": (), "seed_basis": None, "seed_hold": "free"}
 #: Description of each parameter, by name.
 PARAMETERS: dict[str, Parameter] = {part.name: part.metadata["parameter"] for part in fields(Params)}
 

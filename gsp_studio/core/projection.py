@@ -248,6 +248,11 @@ def column_sparse_projection(
     References
     ----------
     Hoyer, JMLR 2004, section 3 (the projection of one vector; by another algorithm); Ohib et al., TMLR 2022, section 5.
+
+    Examples
+    --------
+    >>> column_sparse_projection([[4.0, 3.0, 1.0], [1.0, 1.0, 9.0]], 0.5).sparsities.round(6).tolist()
+    [0.5, 0.716677]
     """
     packed = pack(x, weights, axis)
     targets = _targets(s, packed.count)
@@ -358,6 +363,11 @@ def project_to_zeros(x: Any, zeros: int, weights: Any = None, *, axis: Axis = 0,
     -----
     Entry j of vector i becomes zero at ``mu = |c_ij| / (beta_i w_ij)``, except that a vector keeps the entry of largest
     ratio. The multiplier is the `zeros`-th smallest of the other ratios: a selection, linear in the number of entries.
+
+    Examples
+    --------
+    >>> [int((vector > 0).sum()) for vector in project_to_zeros([[4.0, 3.0, 1.0], [1.0, 2.0, 9.0]], 2).values]
+    [2, 2]
     """
     packed = pack(x, weights, axis)
     refuse_not_finite(packed)

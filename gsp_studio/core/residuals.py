@@ -17,7 +17,7 @@ import numpy as np
 from gsp_studio.arrays import Array
 from gsp_studio.backends.blocks import Matrix
 from gsp_studio.backends.powers import scaled
-from gsp_studio.backends.summation import Node, TreeSum, images_of_block
+from gsp_studio.backends.summation import Node, TreeSum, images_of_block, squared_norms
 from gsp_studio.core.units import Unit, unit_of_factors
 
 #: Entries of X at a time, so that their residuals and squares stay in the cache: four times as fast as all at once.
@@ -162,6 +162,35 @@ def residuals(X: Any, W: Array, H: Any, on_block: Callable[[int], None] | None =
         error=float(_relative(total, of)),
         without=_relative(total + 2.0 * overlap + _squared_norms(W) * energy, of),
     )
+
+
+def lengths_left(X: Array, W: Array, H: Array, missing: Array | None = None) -> tuple[Array, Array]:
+    """What a fit leaves of each image, and the image's length.
+
+    Parameters
+    ----------
+    X : ndarray (m, n), float32 or float64
+    W, H : ndarray (m, r), (r, n)
+    missing : ndarray (m, n) of bool, optional
+        True where an entry does not count; X is 0 there.
+
+    Returns
+    -------
+    left, lengths : ndarray (n,), float64
+        ``||x_j - W h_j||`` and ``||x_j||``, in the data's unit, from the residuals themselves.
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit.
+    """
+    X, W, H, unit = _inside(X, W, H)
+    squared, norms = np.zeros(X.shape[1]), np.zeros(X.shape[1])
+    for some, images, left in _blocks(X, W, H):
+        if missing is not None:
+            left[missing.T[some]] = 0
+        squared[some], norms[some] = squared_norms(left), squared_norms(images)
+    return scaled(np.sqrt(squared), unit.data), scaled(np.sqrt(norms), unit.data)
 
 
 def error_map(X: Matrix, W: Array, H: Array) -> Array:

@@ -140,6 +140,6 @@ class Trials:
 
 
 def new_trials(params: Params, has_price: bool) -> Trials:
-    """Make the trials of a run: `Params.continuation` is their length, and factors that are given go on at once."""
-    length = params.continuation or (LENGTH if isinstance(params.init, str) else 0)
+    """Make the trials of a run: `Params.continuation` is their length; given factors and seeds go on at once."""
+    length = params.continuation or (LENGTH if isinstance(params.init, str) and params.seed_basis is None else 0)
     return Trials(length if has_price and length >= SHORTEST else 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,18 @@ import numpy as np
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.methods import METHODS
-from gsp_studio.core.params import PARAMETERS, Params
+from gsp_studio.core.params import PARAMETERS, Params, same_value
+from gsp_studio.core.seeds import check_seeds
 
 
-def check_data(X: Any) -> float:
+def check_data(X: Any, *, may_be_zero: bool = False) -> float:
     """The largest value of X (m, n).
 
     Raises
     ------
     ValueError
-        In one sentence, unless X is a finite, nonnegative matrix with entries, not all of them zero.
+        In one sentence, unless X is a finite, nonnegative matrix with entries, not all of them zero; of images that a
+        basis is applied to these may be.
     """
     if is_out_of_core(X):
         high = float(X.largest)  # the pass that looks at all values
@@ -34,24 +37,28 @@ def check_data(X: Any) -> float:
         raise ValueError(f"X holds {bad} NaN or infinite values; NMF needs finite values >= 0")
     if low < 0:
         raise ValueError(f"X has negative values (smallest {low:.6g}); NMF needs values >= 0")
-    if high == 0:
+    if high == 0 and not may_be_zero:
         raise ValueError("X is zero everywhere; there is nothing to factorize")
     return high
 
 
 def check_steering(new: Params, old: Params, m: int, n: int) -> None:
     """Raise ValueError, in one sentence, when a run that goes on cannot take these parameters."""
-    for name in ("rank", "seed", "init", "held_out"):
+    for name in ("rank", "seed", "init", "held_out", "seed_basis"):
         a, b = getattr(new, name), getattr(old, name)
-        if a is not b and (isinstance(a, tuple) or a != b):  # a start given as arrays: only the same object passes
+        # Of a start that is given as arrays only the same object passes.
+        if a is not b and (isinstance(a, tuple) or not same_value(a, b)):
             raise ValueError(f"{name} is fixed while a run goes on; it can be set for the next run")
+    if new.method in METHODS and METHODS[new.method].loss != METHODS[old.method].loss:
+        raise ValueError(f'the loss is fixed while a run goes on; "{new.method}" has another than "{old.method}"')
     check_params(new, m, n)
 
 
 def check_params(params: Params, m: int, n: int) -> None:
     """Raise ValueError, in one sentence, unless the parameters make sense for an (m, n) matrix."""
     if params.method not in METHODS:
-        raise ValueError(f'method "{params.method}" is not known; accepted are {", ".join(METHODS)}')
+        unknown = f'method "{params.method}" is not known; accepted are {", ".join(METHODS)}'
+        raise ValueError(METHODS.reason(params.method) or unknown)
     has_target = METHODS[params.method].uses_sparsity
     for name, parameter in PARAMETERS.items():
         accepted, value = parameter.range, getattr(params, name)
@@ -64,13 +71,28 @@ def check_params(params: Params, m: int, n: int) -> None:
     if params.sparsity_h is not None and n < 2:
         raise ValueError("sparsity_h needs at least 2 images; X has 1 column")
     if params.kkt_tol > 0 and METHODS[params.method].new_projection is None:
-        raise ValueError(f'kkt_tol does not apply to the method "{params.method}", whose penalty changes as it goes')
+        is_other = not METHODS[params.method].is_least_squares
+        why = "is defined for least squares" if is_other else "needs a penalty that does not change as it goes"
+        raise ValueError(f'kkt_tol does not apply to the method "{params.method}": it {why}')
+    if not METHODS[params.method].is_least_squares:
+        _check_divergence(params)
     init = params.init
     if init not in STARTS if isinstance(init, str) else not (isinstance(init, tuple | list) and len(init) == 2):
         given = f'"{init}"' if isinstance(init, str) else f"of type {type(init).__name__}"
         raise ValueError(f"init is {given}; accepted are {', '.join(STARTS)} or a pair of arrays (W0, H0)")
     _check_weights(params, m)
+    check_seeds(params, m, is_known=m < sys.maxsize)
     _check_frozen(params)
+
+
+def _check_divergence(params: Params) -> None:
+    for name, is_given in (
+        ("sparsity_h", params.sparsity_h is not None),
+        ("frozen", bool(params.frozen)),
+        ("reseed_dead", params.reseed_dead),
+    ):
+        if is_given:
+            raise ValueError(f'{name} is for methods of least squares; "{params.method}" takes none')
 
 
 def _check_frozen(params: Params) -> None:
@@ -80,8 +102,6 @@ def _check_frozen(params: Params) -> None:
             raise ValueError(f"frozen names basis image {k}; accepted are whole numbers from 0 to {params.rank - 1}")
     if len(set(frozen)) < len(frozen):
         raise ValueError("frozen names a basis image twice")
-    if len(frozen) == params.rank:
-        raise ValueError("all basis images are frozen; at least one has to be free")
 
 
 def _check_weights(params: Params, m: int) -> None:

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from gsp_studio.backends import Backend, OutOfDeviceMemory, get_backend
+from gsp_studio.backends import Backend, OutOfDeviceMemory
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.backends.blocks import Interrupted
 from gsp_studio.backends.data_access import keeps_coefficients, watched
 from gsp_studio.core.distributed.protocol import ClusterError
 from gsp_studio.core.edits import check_edit, difference, edited_params, text_of
+from gsp_studio.core.matrix import backend_for
 from gsp_studio.core.nmf import Best, Edit, Iterate, Params, Record, Result, Stop, iterate, result_of
 from gsp_studio.core.validation import check_steering
 from gsp_studio.engine.cluster import connect
@@ -269,7 +270,7 @@ class _Solving:
         spec = self.runner.spec
         X = self.placed()
         is_spread = keeps_coefficients(X)  # then what is left to do here is small
-        self.backend = get_backend("cpu" if is_spread else spec.backend, spec.threads)
+        self.backend = backend_for(self.params, "cpu" if is_spread else spec.backend, spec.threads)
         solver = iterate(X, self.params, self.backend, spec.mask)
         it, is_edited = next(solver), False
         while True:

@@ -84,7 +84,8 @@ class Grid:
 
     def __post_init__(self) -> None:
         if self.base.method not in METHODS:
-            raise ValueError(f'method "{self.base.method}" is not known; accepted are {", ".join(METHODS)}')
+            unknown = f'method "{self.base.method}" is not known; accepted are {", ".join(METHODS)}'
+            raise ValueError(METHODS.reason(self.base.method) or unknown)
         has_target = METHODS[self.base.method].uses_sparsity
         axes = {
             "ranks": tuple(sorted({int(rank) for rank in self.ranks})),

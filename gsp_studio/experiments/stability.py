@@ -75,8 +75,8 @@ def basis_stability(
     W : ndarray (m, r)
         The basis that it is about.
     params : Params
-        Of the fit that found it. The further ones have the next seeds, no frozen basis images, and uniform factors
-        to begin with where its start is the same for every seed.
+        Of the fit that found it. The further ones have the next seeds, neither frozen basis images nor given ones, and
+        uniform factors to begin with where its start is the same for every seed.
     backend : str or Backend
     seeds : int
         How many further fits, >= 1.
@@ -107,7 +107,7 @@ def basis_stability(
         raise ValueError(f"seeds is {seeds}; accepted is a whole number >= 1")
     device = get_backend(backend) if isinstance(backend, str) else backend
     start = params.init if isinstance(params.init, str) and params.init in _SEEDED else "random"
-    params = replace(params, rank=W.shape[1], init=start, frozen=())
+    params = replace(params, rank=W.shape[1], init=start, frozen=(), seed_basis=None, seed_hold="free")
     own = _unit(W)
     cosine, total, squares = np.zeros(W.shape[1]), np.zeros_like(own), np.zeros_like(own)
     for k in range(seeds):

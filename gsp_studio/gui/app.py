@@ -12,7 +12,6 @@ from pathlib import Path
 
 os.environ.setdefault("QT_API", "pyside6")
 
-import pyqtgraph as pg
 from PySide6.QtCore import QSettings, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
@@ -45,18 +44,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         from gsp_studio.gui.demo import Demo
 
         demo = Demo(window, args.demo, quick=args.quick)
-        window.firstPainted.connect(demo.start)
+        window.completed.connect(demo.start)
         app.exec()
         return _ended(window, demo.exit_code)
     if args.path is None:  # else what is opened has the first word
-        window.firstPainted.connect(window.offer_tour)
+        window.completed.connect(window.offer_tour)
     # Not at once: what it imports would hold up the window, which has nothing to keep before the solvers are there.
     window.session.known.connect(lambda _: window.session_menu.watch(recovery_folder()))
     app.commitDataRequest.connect(
         lambda _: window.session_menu.store.autosave.save()
     )  # the desktop ends without asking
     if args.path is not None:
-        window.prompts.open(args.path)
+        window.completed.connect(lambda: window.prompts.open(args.path))
     return _ended(window, app.exec())
 
 
@@ -100,7 +99,6 @@ def make_application() -> QApplication:
     app = QApplication(["gsp-studio"])
     app.setApplicationName("GSP Studio")
     app.setDesktopFileName("gsp-studio")
-    pg.setConfigOptions(imageAxisOrder="row-major", antialias=True)
     return app
 
 
@@ -121,5 +119,5 @@ def make_window(settings: QSettings) -> MainWindow:
     apply_theme(app, load_theme(str(settings.value("scheme", "")) or system_scheme()))
     window = MainWindow(Session(), settings)
     window.setWindowIcon(icon("app"))
-    window.firstPainted.connect(window.session.start)
+    window.completed.connect(window.session.start)
     return window

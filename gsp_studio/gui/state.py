@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gsp_studio.arrays import Array
-from gsp_studio.core.params import Params
+from gsp_studio.core.params import NO_ARRAYS, Params
 from gsp_studio.io.annotations import Annotations
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from gsp_studio.engine.run import Outcome, Record, RunSpec
     from gsp_studio.experiments.stability import BasisStability
     from gsp_studio.io.run_record import ExportedRun
-
 
 #: How far below its target an average may lie and still count as attained: the rounding of float32.
 TOLERANCE = 1e-5
@@ -38,7 +37,7 @@ class RunSettings:
     Attributes
     ----------
     params : Params
-        Without weights, which are painted apart, with nothing frozen, and with a start that has a name.
+        Without weights, which are painted apart, without seeds, with nothing frozen, and with a start that has a name.
     backend : str
     """
 
@@ -49,7 +48,7 @@ class RunSettings:
     def of_run(cls, params: Params, backend: str) -> RunSettings:
         """Return the settings that a run with these parameters was started with."""
         init = params.init if isinstance(params.init, str) else Params.init
-        return cls(replace(params, init=init, weights=None, frozen=()), backend)
+        return cls(replace(params, init=init, **NO_ARRAYS), backend)
 
     def with_params(self, **changes: Any) -> RunSettings:
         """Return a copy with these parameters changed."""
@@ -58,7 +57,7 @@ class RunSettings:
     def as_json(self) -> dict[str, Any]:
         """Return plain values for files, all on one level."""
         values = {**vars(self.params), "backend": self.backend}
-        return {name: value for name, value in values.items() if name not in ("weights", "frozen")}
+        return {name: value for name, value in values.items() if name not in NO_ARRAYS}
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,7 @@ class Capabilities:
     Attributes
     ----------
     methods : dict of name -> (label, one line for people, whether it has a target)
-    weighted : tuple of str
-        The methods whose target is about weighted sparsities.
+    weighted : tuple of methods whose target is about weighted sparsities
     starts : dict of name -> one line for people
     backend : str
         Default backend, in words.
@@ -92,6 +90,7 @@ class Capabilities:
         Known backends; the reason is "" where it can.
     memory : () -> (free, total), optional
         Bytes of the device's memory, where that has its own.
+    unusable : dict of name -> why this method of another package cannot be used
     """
 
     methods: dict[str, tuple[str, str, bool]]
@@ -100,6 +99,7 @@ class Capabilities:
     weighted: tuple[str, ...] = ()
     backends: tuple[tuple[str, str, str], ...] = ()
     memory: Callable[[], tuple[int, int]] | None = None
+    unusable: dict[str, str] = field(default_factory=dict)
 
 
 class Phase(Enum):
@@ -141,6 +141,8 @@ class UnprojectedBasis:
         Weights of `sparsity` and the projections.
     backend : str
         Where a large one is projected: "cpu", or the device that its run was computed on.
+    method : str
+        The method that solves at the slider's targets; "" for GSP-HALS, the best of those with its loss.
     """
 
     W: Array
@@ -152,6 +154,12 @@ class UnprojectedBasis:
     sparsity_h: float = 0.0
     weights: Array | None = None
     backend: str = "cpu"
+    method: str = ""
+
+    @property
+    def solver(self) -> str:
+        """The method that solves at the slider's targets."""
+        return self.method or ("gsphals" if self.weights is None else "wgsphals")
 
     def reaches(self, s: float) -> bool:
         """Whether projecting it can bring it to the target s: it can only become sparser."""
@@ -213,6 +221,11 @@ class DisplayedBasis:
     sparsity_h: float = math.nan
     target_h: float = math.nan
     gram: GramError | None = None
+
+    @property
+    def error_name(self) -> str:
+        """What its error is, "error" for the relative residual of least squares."""
+        return "error" if self.gram is None or self.gram.measure is None else "KL divergence"
 
     @property
     def has_coefficients(self) -> bool:
@@ -290,30 +303,6 @@ class PathCurve:
     rank: int
     knee: float
     origin: str
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """Two runs or more, their basis images matched with those of the first.
-
-    Attributes
-    ----------
-    runs : tuple of RunEntry
-    orders : tuple of ndarray (count,) of int
-        Which basis image of each run is in each cell, -1 where it has none: in the cells of the first those that are
-        most like its own, then those that are like none.
-    cosines : tuple of ndarray (count,)
-        How alike the image of each cell is to the first's, 0 to 1.
-    """
-
-    runs: tuple[RunEntry, ...]
-    orders: tuple[Array, ...]
-    cosines: tuple[Array, ...]
-
-    @property
-    def count(self) -> int:
-        """Cells."""
-        return len(self.orders[0])
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,12 +47,13 @@ def points(difference: float) -> str:
 def error_words(shown: DisplayedBasis, own_sparsity: float = math.nan) -> str:
     """The error of the basis on the screen and how it came about; `own_sparsity`: of the unprojected basis."""
     if math.isnan(shown.baseline):
-        return f"error {percent(shown.error)}"
+        return f"{shown.error_name} {percent(shown.error)}"
     if shown.iterations:
         return f"{refined_words(shown)}   projected {percent(shown.projected)}"
+    projected = "projected" if shown.error_name == "error" else f"projected, {shown.error_name}"
     if shown.target <= own_sparsity:
-        return f"projected {percent(shown.error)}  ·  not sparser than the unprojected basis: it stays as it is"
-    return f"projected {percent(shown.error)}  ·  {points(shown.error - shown.baseline)} by projecting"
+        return f"{projected} {percent(shown.error)}  ·  not sparser than the unprojected basis: it stays as it is"
+    return f"{projected} {percent(shown.error)}  ·  {points(shown.error - shown.baseline)} by projecting"
 
 
 def plain_sparsity(W: Array) -> float:
@@ -80,11 +81,11 @@ def target_words(shown: DisplayedBasis | BasisPreview) -> str:
 def refined_words(shown: DisplayedBasis) -> str:
     """The error of a refined basis, and whether it has come to rest."""
     if shown.is_solved:
-        return f"solved {percent(shown.error)}"
+        return f"solved{'' if shown.error_name == 'error' else f', {shown.error_name}'} {percent(shown.error)}"
     if not math.isnan(shown.solved_at):
-        return f"from solved s = {shown.solved_at:.3f}: error {percent(shown.error)}"
+        return f"from solved s = {shown.solved_at:.3f}: {shown.error_name} {percent(shown.error)}"
     count = f"{shown.iterations} iteration{'s' if shown.iterations > 1 else ''}"
-    return f"{'refining,' if shown.is_refining else 'stopped after'} {count}: error {percent(shown.error)}"
+    return f"{'refining,' if shown.is_refining else 'stopped after'} {count}: {shown.error_name} {percent(shown.error)}"
 
 
 def words_in_tiles(shown: DisplayedBasis) -> dict[int, str]:
@@ -178,10 +179,12 @@ def error_texts(error: BaseException, *, is_loss: bool = False) -> tuple[str, st
 
 def about_data(dataset: Dataset) -> list[str]:
     """Describe a data set and its making, a line each."""
-    height, width = dataset.image_shape
+    height, width = dataset.grid or dataset.image_shape
     steps = "; ".join(dataset.steps) or "values as they are"
     colour = " in colour" if dataset.channels == 3 else ""
     shape = f"{dataset.X.shape[1]} images of {height} x {width}{colour}, order {dataset.order}"
+    if dataset.grid is not None:
+        shape = f"{dataset.X.shape[1]} spectra of {dataset.X.shape[0]} bands, the pixels of {height} x {width}"
     return [f"{dataset.name}: {shape}; {steps}.", *(f"⚠ {note}" for note in dataset.notes)]
 
 
@@ -203,6 +206,28 @@ def about_stability(entry: RunEntry) -> str:
     )
 
 
+def basis_images(bases: Iterable[int]) -> str:
+    """Numbers of basis images, "basis 3, 5"; of many only how many they are."""
+    numbers = sorted(bases)
+    if len(numbers) > _FEW:
+        return f"{len(numbers)} basis images"
+    return f"basis {', '.join(str(k + 1) for k in numbers)}"
+
+
+def remark_words(before: RunEntry, after: RunEntry) -> str:
+    """Say what was changed beside a run, as a step of undo: "accept basis 3 of Run 2"."""
+    was, now, name = before.remarks, after.remarks, after.name
+    for verb, bases in (("accept", now.accepted - was.accepted), ("reject", now.rejected - was.rejected)):
+        if bases:
+            return f"{verb} {basis_images(bases)} of {name}"
+    withdrawn = (was.accepted - now.accepted) | (was.rejected - now.rejected)
+    if withdrawn:
+        return f"take back the verdict on {basis_images(withdrawn)} of {name}"
+    if was.name != now.name:
+        return f"rename {before.name}"
+    return f"{'tags' if was.tags != now.tags else 'note'} of {name}"
+
+
 def of_entries(entry: RunEntry) -> str:
     """Say which share of the entries the error of a run is about; "" where that is all of them."""
     left_out = entry.choice.params.held_out
@@ -217,7 +242,8 @@ def about_run(entry: RunEntry) -> str:
     tried = [record.trial for record in entry.records if record.trial]
     words = f" It tried {plural(max(tried), 'start')} and kept number {_kept(entry.records)}." if tried else ""
     return (
-        f"{entry.name} {entry.state}: {entry.label}; error {percent(entry.shown.error)}{of_entries(entry)}{unseen}, "
+        f"{entry.name} {entry.state}: {entry.label}; "
+        f"{entry.shown.error_name} {percent(entry.shown.error)}{of_entries(entry)}{unseen}, "
         f"sparsity {entry.shown.attained:.4f}; {plural(result.n_iter, 'iteration')} in {entry.seconds:.2f} s.{words}"
     )
 

@@ -220,21 +220,25 @@ def icon(name: str, colour: str | None = None) -> QIcon:
     theme = current_theme()
     result = QIcon()
     for mode, tint in ((QIcon.Mode.Normal, colour or theme.text), (QIcon.Mode.Disabled, theme.text_disabled)):
+        renderer = _renderer(name, tint)
         for size in (16, 24, 32, 48, 64):
-            result.addPixmap(_render(name, tint, size), mode)
+            result.addPixmap(_render(renderer, size), mode)
     return result
 
 
 def pixmap(name: str, colour: str, size: int, ratio: float = 1.0) -> QPixmap:
     """An icon as a pixmap of size x size logical pixels."""
-    image = _render(name, colour, round(size * ratio))
+    image = _render(_renderer(name, colour), round(size * ratio))
     image.setDevicePixelRatio(ratio)
     return image
 
 
-def _render(name: str, colour: str, size: int) -> QPixmap:
+def _renderer(name: str, colour: str) -> QSvgRenderer:
     source = resource_path(f"icons/{name}.svg").read_text(encoding="utf-8").replace("currentColor", colour)
-    renderer = QSvgRenderer(QByteArray(source.encode()))
+    return QSvgRenderer(QByteArray(source.encode()))
+
+
+def _render(renderer: QSvgRenderer, size: int) -> QPixmap:
     image = QPixmap(size, size)
     image.fill(Qt.GlobalColor.transparent)
     painter = QPainter(image)

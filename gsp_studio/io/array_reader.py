@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gsp_studio.arrays import Array
-from gsp_studio.io import shape_guess
-from gsp_studio.io.array_layout import Arrangement, arrange
+from gsp_studio.io import shape_guess, source_axes
+from gsp_studio.io.arrangement import Arrangement
+from gsp_studio.io.array_layout import arrange
+from gsp_studio.io.array_neighbours import axis_beside, hints_beside
+from gsp_studio.io.axes import MOST, Dimension, axis_of
 from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions, as_images
 from gsp_studio.io.formats import registry
 from gsp_studio.io.formats.array_entry import LABELS, NUMERIC, ArrayEntry
@@ -42,13 +45,23 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
     entry = registry.choose_array(entries, key, path)
     parted = registry.open_array(path, kind, entry) if entry.is_usable else None
     read = cache(lambda: registry.read_array(path, kind, entry) if parted is None else parted)
-    found = arrange(entry, read, kind, options, path, parted is not None)
+    of_array, axis_notes = registry.declared_axes(path, kind, entry)
+    beside = partial(registry.read_array, path, kind)
+    hints = hints_beside(entries, entry, of_array, beside) if entry.is_usable else None
+    found = arrange(entry, read, kind, options, path, parted is not None, hints)
     picked = subset_of(options.subset, found.n_images, str(path))
     dtype = float_type(entry.dtype, options.dtype)
     count = entry.nbytes // entry.dtype.itemsize * len(picked) // found.n_images
     can_stay = parted is not None
     pages = _pages_of(form.names(path, entry), found.n_images)
     is_mixed = pages > 1 and options.subset is None
+    axes = source_axes.image_axes(of_array, found.axes, found.channel)
+    if axis_of(axes, "band").is_plain:
+        band = axis_beside(entries, entry, found.n_images, beside)
+        axes = (*axes, band) if band else axes
+    height, width = found.image_shape
+    counts: dict[Dimension, int] = {"y": height, "x": width, "band": found.n_images}
+    axes = source_axes.chosen_axes(axes, options.axes, counts, str(path))
     return Peek(
         path=path,
         kind=kind,
@@ -77,6 +90,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
             storage=options.storage,
             samples=options.samples,
             labels=options.labels,
+            axes=options.axes,
         ),
         is_guess=found.is_guess or is_mixed,
         pages=pages,
@@ -85,6 +99,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
             *((mixed_pages("each moment has", pages),) if is_mixed else ()),
             *entry.notes,
             *registry.notes(path, kind, entry),
+            *axis_notes,
         ),
         channels=found.channels,
         has_colour=found.channel >= 0 or (len(entry.shape) == 2 and _could_be_colour(entry, found)),
@@ -97,6 +112,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
         axes=found.axes,
         channel=found.channel,
         ways=found.ways,
+        image_axes=axes,
     )
 
 
@@ -172,12 +188,22 @@ def describe_columns(found: Peek, raw: np.dtype[Any], X: Any) -> Raw:
         step = f"{raw.name} values as {X.dtype.name}"
     makes_grey = found.channels == 1 and _has_three(found)
     steps = [step, image_file.made_grey(found.options.colour) if makes_grey else ""]
+    named = _pick(names, found) or _pick(_places_of(found), found)
     return Raw(
         X,
-        _pick(names, found) or NumberedNames("image {}", found.picked),
+        named or NumberedNames("image {}", found.picked),
         _pick(labels, found),
         tuple(filter(None, steps)),
+        is_named=named is not None,
     )
+
+
+def _places_of(found: Peek) -> tuple[str, ...] | None:
+    """Names of the images by the coordinates of their axis, where it has any: "651.2 nm"."""
+    band = axis_of(found.image_axes, "band")
+    if not (band.is_calibrated or band.labels) or found.n_held > MOST:
+        return None
+    return tuple(band.text_at(k) for k in range(found.n_held))
 
 
 def _labels(found: Peek, images: ArrayEntry) -> tuple[str, ...] | None:

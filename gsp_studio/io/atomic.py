@@ -9,11 +9,12 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import h5py
+from typing import TYPE_CHECKING, Any
 
 from gsp_studio.io.dataset import one_line
+
+if TYPE_CHECKING:
+    import h5py
 
 
 class WriteError(ValueError):
@@ -166,6 +167,8 @@ def careful_hdf5(path: Path, write: Callable[[h5py.File, Callable[[], None]], No
     OSError
         The disk's own reason.
     """
+    import h5py  # here, as the window imports this module before its first paint
+
     with CarefulFile(path) as raw:
         with h5py.File(raw, "w") as file:
             write(file, raw.check)

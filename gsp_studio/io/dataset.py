@@ -7,10 +7,9 @@ and on a shape that fits. `steps` lists in words how these came from the raw val
 from __future__ import annotations
 
 import operator
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,147 +17,13 @@ import numpy.typing as npt
 from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.backends.blocks import BlockMatrix
+from gsp_studio.io.axes import Axis, AxisError, Dimension, as_axes, axis_of
 from gsp_studio.io.fingerprint import fingerprint_of, sampled_fingerprint_of
+from gsp_studio.io.load_options import Colour, DatasetError, LoadOptions, Order, one_line
 from gsp_studio.io.montage import as_curves
-from gsp_studio.io.steps import Patches, Step, StepError, as_step, shape_after
+from gsp_studio.io.steps import Patches, shape_after
 
-Order = Literal["C", "F"]
-Colour = Literal["grey", "rgb", "red", "green", "blue"]
-
-
-class DatasetError(ValueError):
-    """A data set that cannot be used; the message is one sentence: what, where, and what is accepted.
-
-    Parameters
-    ----------
-    message : str
-        Shown on one line, whatever the names of files in it hold.
-    """
-
-    def __init__(self, message: str) -> None:
-        super().__init__(one_line(message))
-
-
-def one_line(text: str) -> str:
-    """Text with an escape for each line break, control character and undecodable byte of a file's name.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    str
-        Can be printed and encoded.
-    """
-    told = ("Cc", "Cs", "Zl", "Zp")
-    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in told else c for c in text)
-
-
-@dataclass(frozen=True)
-class LoadOptions:
-    """Choices for reading a source; None: as the reader proposes.
-
-    Attributes
-    ----------
-    image_shape : (height, width)
-        For sources that hold images as vectors; of a folder with images of several sizes, those to read.
-    order : "C" | "F"
-        How a vector fills its image: row by row, or column by column as MATLAB does.
-    images_in : "columns" | "rows" | "middle" | "one"
-        Where a matrix keeps its images; of a stack its last, first or middle axis; "one": the array is one image.
-    key : str
-        Which array of a file that holds several.
-    negative : "clip" | "shift" | "abs"
-        Treatment of negative values: set to 0, subtract the smallest value from all, or take absolute values.
-        None refuses them.
-    nonfinite : "zero" | "drop"
-        Treatment of NaN and infinite values: set to 0, or leave out the images that hold any. None refuses them.
-    dtype : "float32" | "float64"
-        The type to compute in.
-    colour : "grey" | "rgb" | "red" | "green" | "blue"
-        Treatment of images in colour: made grey, kept as red, green and blue, or one of these three alone.
-    subset : (start, stop, step)
-        Which images, or frames, as a slice of Python has it: from `start`, counted from 0, up to but not including
-        `stop`, every `step`-th.
-    labels : str
-        "" for none; else the array of the file that has a label for each image. None: as the reader proposes.
-    storage : "memory" | "disk"
-        Whether images are loaded, or stay in their file and are read in blocks in every iteration. None: they stay
-        where they are large and the format allows it.
-    samples : "images" | "pixels"
-        Meaning of a sample: an image, or a pixel with its value in every image, as in hyperspectral cubes: a column
-        of X is then the spectrum of a pixel. None: an image.
-    steps : tuple of Step
-        Preprocessing of the images, in this order, see `steps`; a dict as run.json has it is a step, too.
-
-    Raises
-    ------
-    DatasetError
-        A value that is not accepted.
-    """
-
-    image_shape: tuple[int, int] | None = None
-    order: Order | None = None
-    images_in: Literal["columns", "rows", "middle", "one"] | None = None
-    key: str | None = None
-    negative: Literal["clip", "shift", "abs"] | None = None
-    dtype: Literal["float32", "float64"] | None = None
-    nonfinite: Literal["zero", "drop"] | None = None
-    colour: Colour | None = None
-    steps: tuple[Step, ...] = ()
-    subset: tuple[int, int, int] | None = None
-    labels: str | None = None
-    storage: Literal["memory", "disk"] | None = None
-    samples: Literal["images", "pixels"] | None = None
-
-    def __post_init__(self) -> None:
-        for name, accepted in _CHOICES.items():
-            value = getattr(self, name)
-            if value is not None and value not in accepted:
-                raise DatasetError(f'{name} is "{value}"; accepted are {", ".join(accepted)}')
-        if self.subset is not None:
-            object.__setattr__(self, "subset", _checked_subset(self.subset))
-        if self.image_shape is not None:
-            object.__setattr__(self, "image_shape", _checked_shape(self.image_shape))
-        try:
-            object.__setattr__(self, "steps", tuple(map(as_step, self.steps)))
-        except StepError as error:
-            raise DatasetError(str(error)) from error
-
-
-_CHOICES = {
-    "order": ("C", "F"),
-    "images_in": ("columns", "rows", "middle", "one"),
-    "negative": ("clip", "shift", "abs"),
-    "dtype": ("float32", "float64"),
-    "nonfinite": ("zero", "drop"),
-    "colour": ("grey", "rgb", "red", "green", "blue"),
-    "storage": ("memory", "disk"),
-    "samples": ("images", "pixels"),
-}
-
-
-def _checked_subset(subset: Any) -> tuple[int, int, int]:
-    """A (start, stop, step) that makes sense, as plain ints."""
-    try:
-        start, stop, step = (operator.index(part) for part in subset)
-    except (TypeError, ValueError):
-        start = stop = step = -1
-    if not 0 <= start < stop or step < 1:
-        raise DatasetError(f"subset is {subset}; accepted are three whole numbers: start >= 0, stop > start, step >= 1")
-    return start, stop, step
-
-
-def _checked_shape(shape: Any) -> tuple[int, int]:
-    """A (height, width) of two positive whole numbers, as plain ints."""
-    try:
-        height, width = (operator.index(side) for side in shape)
-    except (TypeError, ValueError):
-        height = width = 0
-    if height < 1 or width < 1:
-        raise DatasetError(f"image shape is {shape}; accepted are two whole numbers >= 1, height and width")
-    return height, width
+__all__ = ["Colour", "Dataset", "DatasetError", "LoadOptions", "Order", "as_images", "one_line"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +60,10 @@ class Dataset:
     whole : (count, height, width) or None
         Where the images are patches that a step of `options` cut out of others: how many these were, and their shape.
         `patches.put_back` puts them together again.
+    axes : tuple of Axis
+        Names, units and coordinates of the dimensions that have any, after all steps: "y" and "x" of an image (of the
+        picture of `grid` where the samples are pixels), "band" along the images of the source: one place an image, or
+        one a value of each spectrum where the samples are pixels. `axis` gives one.
     fingerprint : str
         SHA-256 of shape, type and values; made from them, of a sample of images where these stay in their file.
 
@@ -212,15 +81,17 @@ class Dataset:
     labels: Sequence[str] | None = None
     source: str = ""
     steps: tuple[str, ...] = ()
-    options: LoadOptions = LoadOptions()
+    options: LoadOptions = field(default_factory=LoadOptions)
     notes: tuple[str, ...] = ()
     channels: int = 1
     grid: tuple[int, int] | None = None
     whole: tuple[int, int, int] | None = None
+    axes: tuple[Axis, ...] = ()
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
         _check(self)
+        object.__setattr__(self, "axes", _checked_axes(self))
         X: Any = self.X
         if is_out_of_core(X):  # whose values are looked at as they are read
             object.__setattr__(self, "fingerprint", sampled_fingerprint_of(X))
@@ -231,6 +102,16 @@ class Dataset:
         object.__setattr__(self, "X", frozen)
         object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *_notes_on(frozen)))))
         object.__setattr__(self, "fingerprint", fingerprint_of(frozen))
+
+    def axis(self, dimension: Dimension) -> Axis:
+        """The axis of a dimension, "y", "x" or "band"; one that only counts where nothing is known of it."""
+        return axis_of(self.axes, dimension)
+
+    def places(self, dimension: Dimension) -> int:
+        """Number of places that the axis of a dimension has."""
+        height, width = self.grid or self.image_shape
+        counts: dict[Dimension, int] = {"y": height, "x": width, "band": self.X.shape[0 if self.grid else 1]}
+        return counts[dimension]
 
     def as_images(self, vectors: Array) -> Array:
         """Columns as images.
@@ -385,6 +266,17 @@ def _check(data: Dataset) -> None:
         raise DatasetError(f'{data.name}: order is "{data.order}"; accepted are "C" (by rows) and "F" (by columns)')
     if len(data.names) != n or (data.labels is not None and len(data.labels) != n):
         raise DatasetError(f"{data.name}: {n} images need as many names and labels")
+
+
+def _checked_axes(data: Dataset) -> tuple[Axis, ...]:
+    """The axes, which must have as many places as the data."""
+    try:
+        axes = as_axes(data.axes)
+        for axis in axes:
+            axis.require_count(data.places(axis.dimension))
+    except AxisError as error:
+        raise DatasetError(f"{data.name}: {error}") from error
+    return axes
 
 
 def _is_cut(data: Dataset) -> bool:

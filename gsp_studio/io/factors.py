@@ -80,6 +80,20 @@ def read_factors(path: str | os.PathLike[str]) -> tuple[Array, Array]:
         raise ExportError(f"{path} holds no factors of an exported run: {error}") from error
 
 
+def read_basis(folder: Path) -> Array:
+    """W (m, r) of an exported run; its coefficients, which may be many, are not read.
+
+    Raises
+    ------
+    ExportError
+        A file that is missing or damaged.
+    """
+    W = read_npz(folder / FACTORS, ("W",)).get("W")
+    if W is None or W.ndim != 2 or W.dtype.kind != "f":
+        raise ExportError(f"{folder / FACTORS} holds no basis of an exported run")
+    return W
+
+
 def same_factors(a: Path, b: Path) -> bool:
     """Whether two factors.npz hold the same W and H, bit by bit.
 

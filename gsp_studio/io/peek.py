@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gsp_studio.arrays import Array
+from gsp_studio.io.axes import Axis
 from gsp_studio.io.dataset import DatasetError, LoadOptions
 from gsp_studio.io.steps import CUT, StepError, argument_of, proposed_patches, shape_after
 
@@ -89,6 +90,8 @@ class Peek:
         the planes or channels of a moment; 1 where there are none.
     ways : tuple of str
         Values that `LoadOptions.images_in` can have for it.
+    image_axes : tuple of Axis
+        Of the images as they are stored: before `subset` and `steps`.
     """
 
     path: Path
@@ -121,6 +124,7 @@ class Peek:
     channel: int = -1
     ways: tuple[str, ...] = ()
     pages: int = 1
+    image_axes: tuple[Axis, ...] = ()
 
     @property
     def shape_after(self) -> tuple[int, int]:
@@ -161,13 +165,17 @@ class Peek:
 
 @dataclass(frozen=True, eq=False)
 class Raw:
-    """Raw values as columns X (m, n) of the final floating type, writeable; the rest as in Dataset."""
+    """Raw values as columns X (m, n) of the final floating type, writeable; the rest as in Dataset.
+
+    `is_named`: the names are the source's own, and no numbers.
+    """
 
     X: Any
     names: Sequence[str]
     labels: Sequence[str] | None = None
     steps: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    is_named: bool = False
 
 
 def require_several(found: Peek) -> None:

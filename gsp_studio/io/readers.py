@@ -25,10 +25,11 @@ from gsp_studio.io.images.names import Places
 from gsp_studio.io.memory import require_memory
 from gsp_studio.io.patches import images_before
 from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, require_several, shrink
+from gsp_studio.io.source_axes import dataset_axes
 from gsp_studio.io.value_codes import missing_note
 from gsp_studio.io.values import make_finite, make_nonnegative
 
-__all__ = ["LoadCancelled", "Peek", "load_dataset", "peek", "thumbnails"]
+__all__ = ["LoadCancelled", "Peek", "kind_of", "load_dataset", "peek", "thumbnails"]
 
 
 #: Bytes from which on images stay in their file where its format allows that.
@@ -66,7 +67,7 @@ def peek(path: str | os.PathLike[str], options: LoadOptions | None = None, **cho
     path = _path_of(path)
     chosen = replace(options or LoadOptions(), **choices)
     with _one_sentence(path):
-        kind = _kind_of(path)
+        kind = kind_of(path)
         found = image_set.peek(path, chosen) if kind == "images" else array_reader.peek(path, kind, chosen)
     is_quick = found.kind in FORMATS and FORMATS[found.kind].is_plain
     is_large = is_quick and _bytes_of(found) > _LARGE and not image_stream.reason_against(found)
@@ -135,19 +136,20 @@ def load_dataset(
         _require_memory(found)
         load = image_set.load if found.kind == "images" else array_reader.load
         raw = load(found, progress or (lambda done, total: None), cancelled or (lambda: False))
-        raw = _finite(raw, found)
+        raw, kept = _finite(raw, found)
         count = raw.X.shape[1]
         raw, shape, order = _apply_steps(raw, found)
         raw = _nonnegative(raw, found)
         if not raw.X.any():
             told = "; ".join(("every value is zero; there is nothing to factorize", *found.notes))
             raise DatasetError(f"{found.path}: {told}")
-        grid = None
+        grid, axes = None, dataset_axes(found, raw, kept)
         if found.options.samples == "pixels":
             raw, grid = _spectra(raw, shape, order, found), shape
             shape = (1, raw.X.shape[0])
         return Dataset(
             X=raw.X,
+            axes=axes,
             image_shape=shape,
             order=order,
             grid=grid,
@@ -203,6 +205,7 @@ def _stream(found: Peek) -> Dataset:
     said = [*raw.steps, *map(steps.text_of, on), negative or "", "read from the file in blocks"]
     return Dataset(
         X=X,
+        axes=dataset_axes(found, raw, np.ones(len(found.picked), bool)),
         image_shape=found.shape_after,
         order="C" if on else found.order,
         name=found.path.resolve().name + (f" : {found.key}" if len(found.keys) > 1 else ""),
@@ -234,8 +237,8 @@ def _after(found: Peek) -> tuple[tuple[int, int], int]:
         raise DatasetError(f"{found.path}: {error}") from error
 
 
-def _finite(raw: Raw, found: Peek) -> Raw:
-    """Raw values made finite as the options say, in place; what was done is a step and a note."""
+def _finite(raw: Raw, found: Peek) -> tuple[Raw, Array]:
+    """Raw values made finite as the options say, in place, and which images are kept; what was done is a note."""
     kept, told = make_finite(raw.X, found.options.nonfinite, _where(raw, found), missing_note(found.notes))
     count, needed = int(kept.sum()), min(2, found.n_images)
     if count < needed:
@@ -244,11 +247,11 @@ def _finite(raw: Raw, found: Peek) -> Raw:
             f"{needed} {'is' if needed == 1 else 'are'} needed"
         )
     if kept.all():
-        return replace(raw, steps=(*raw.steps, told), notes=(*raw.notes, told)) if told else raw
+        return (replace(raw, steps=(*raw.steps, told), notes=(*raw.notes, told)) if told else raw), kept
     names = tuple(name for name, keep in zip(raw.names, kept, strict=True) if keep)
     labels = raw.labels and tuple(label for label, keep in zip(raw.labels, kept, strict=True) if keep)
     said = (told,) if told else ()
-    return Raw(raw.X[:, :count], names, labels, (*raw.steps, *said), (*raw.notes, *said))
+    return Raw(raw.X[:, :count], names, labels, (*raw.steps, *said), (*raw.notes, *said), raw.is_named), kept
 
 
 def _apply_steps(raw: Raw, found: Peek) -> tuple[Raw, tuple[int, int], Order]:
@@ -262,7 +265,7 @@ def _apply_steps(raw: Raw, found: Peek) -> tuple[Raw, tuple[int, int], Order]:
     planes = made.values if made.values.ndim == 3 else made.values.transpose(0, 3, 1, 2)
     X = np.ascontiguousarray(planes.reshape(len(planes), -1), raw.X.dtype).T
     said = tuple(map(steps.text_of, on))
-    return Raw(X, made.names, made.labels, (*raw.steps, *said), raw.notes), shape, "C"
+    return Raw(X, made.names, made.labels, (*raw.steps, *said), raw.notes, raw.is_named), shape, "C"
 
 
 def _spectra(raw: Raw, shape: tuple[int, int], order: Order, found: Peek) -> Raw:
@@ -277,7 +280,7 @@ def _nonnegative(raw: Raw, found: Peek) -> Raw:
     """Values made >= 0 as the options say, in place; what was done is a step and a note."""
     told = make_nonnegative(raw.X, found.options.negative, _where(raw, found))
     said = (told,) if told else ()
-    return Raw(raw.X, raw.names, raw.labels, (*raw.steps, *said), (*raw.notes, *said))
+    return replace(raw, steps=(*raw.steps, *said), notes=(*raw.notes, *said))
 
 
 def _where(raw: Raw, found: Peek) -> str:
@@ -346,7 +349,7 @@ def _one_sentence(path: Path) -> Iterator[None]:
         raise DatasetError(f"{error.filename or path} cannot be read: {error.strerror or error}") from error
 
 
-def _kind_of(path: Path) -> str:
+def kind_of(path: Path) -> str:
     """The kind of a source: "images", or a name in `FORMATS`."""
     if not path.exists():
         raise DatasetError(f"{path} does not exist; {_accept()}")

@@ -21,8 +21,10 @@ from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.core.diagnosis import cautions_of
 from gsp_studio.core.edits import kind_of
+from gsp_studio.core.methods import LOSSES, METHODS
 from gsp_studio.core.nmf import Edit, Params
 from gsp_studio.io.atomic import ExportError
+from gsp_studio.io.axes import axes_json
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.factors import read_npz
 from gsp_studio.io.paths import check_regular
@@ -66,6 +68,7 @@ def describe_run(run: ExportedRun) -> dict[str, Any]:
         ],
         "result": {
             "error": result.error,
+            "error_of": LOSSES[METHODS[result.params.method].loss],
             "held_out_error": None if math.isnan(result.held_out_error) else result.held_out_error,
             "sparsity": result.sparsity,
             "iterations": result.n_iter,
@@ -106,7 +109,8 @@ def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[s
         "versions": versions,
         "files": list(files),
     }
-    return content | ({"remarks": dict(run.remarks)} if run.remarks else {})
+    beside = {"remarks": dict(run.remarks), "truth": dict(run.truth)}
+    return content | {name: told for name, told in beside.items() if told}
 
 
 def summary_of(content: dict[str, Any]) -> dict[str, Any]:
@@ -140,6 +144,7 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
         "order": dataset.order,
         "channels": dataset.channels,
         "grid": None if dataset.grid is None else list(dataset.grid),
+        "axes": axes_json(dataset.axes),
         "dtype": dataset.X.dtype.name,
         "steps": list(dataset.steps),
         "notes": list(dataset.notes),
@@ -163,8 +168,8 @@ def _change_json(change: Params | Edit, prefix: str) -> dict[str, Any]:
     """Convert a change during a run for JSON; arrays among parameters get names that begin with `prefix`."""
     if isinstance(change, Params):
         content = params_json(change, prefix)
-        if not isinstance(change.init, str):  # one object through the whole run, so it is written once
-            content["init"] = {INPUTS: "start_init"}
+        for name in {"init", "seed_basis"} & set(array_fields(change)):  # one object through the whole run
+            content[name] = {INPUTS: f"start_{name}"}
         return {"params": content}
     return {"edit": kind_of(change), "basis": change.basis}
 
@@ -187,7 +192,7 @@ def arrays_of(run: ExportedRun) -> dict[str, Array]:
     arrays = arrays_among(run.start, "start")
     for i, (_, change) in enumerate(run.interventions):
         if isinstance(change, Params):
-            arrays |= arrays_among(replace(change, init="random"), f"step{i}")
+            arrays |= arrays_among(replace(change, init="random", seed_basis=None), f"step{i}")
     if run.mask is not None:
         arrays["mask"] = run.mask
     return arrays

@@ -77,12 +77,15 @@ class ExportedRun(RunRecord):
         Versions that computed it, from `software_versions`; empty: those of now.
     remarks : mapping, plain JSON
         Annotations: name, note, tags, basis images that were accepted and rejected.
+    truth : mapping, plain JSON
+        How it agrees with a reference, as `truth_file.describe_agreement` gives it; empty where there is none.
     """
 
     result: Result
     reason: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     remarks: Mapping[str, Any] = field(default_factory=dict)
+    truth: Mapping[str, Any] = field(default_factory=dict)
 
     def as_done(self) -> tuple[Params, dict[int, list[Params | Edit]]]:
         """Start and steering of a run that ends where this one did."""

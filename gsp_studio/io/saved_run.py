@@ -12,7 +12,8 @@ import h5py
 import numpy as np
 
 from gsp_studio.arrays import Array
-from gsp_studio.core.metrics import GramError
+from gsp_studio.core.methods import METHODS
+from gsp_studio.core.metrics import GramError, unknown_error
 from gsp_studio.core.nmf import History, Params, Record, Result, Stop
 from gsp_studio.core.results import HISTORY, WHOLE
 from gsp_studio.core.units import Unit
@@ -39,6 +40,7 @@ from gsp_studio.io.schema import (
     check_ranges,
     conform,
     params_from,
+    with_start_of,
 )
 
 #: Columns of the history that files of older versions lack.
@@ -133,8 +135,7 @@ def read_from(group: h5py.Group) -> SavedRun:
     record = replace(record_from(content, inputs), fingerprint=content.fingerprint)
     last = params_from(content.result.params, inputs)
     check_ranges(replace(last, init="random"))
-    if not isinstance(record.start.init, str) and not isinstance(last.init, str):
-        last = replace(last, init=record.start.init)  # one object through the whole run
+    last = with_start_of(last, record.start)
     result, reason = _read_result(group, content, last), content.result.finished
     run = ExportedRun(**vars(record), result=result, reason=reason, versions=content.versions)
     if run.mask is not None and run.mask.shape != (len(run.result.W), len(run.result.H.T)):
@@ -189,6 +190,7 @@ def _read_result(group: h5py.Group, content: SavedRunContent, params: Params) ->
             told.x_norm2,
             told.of,
             Unit(*told.unit),
+            None if METHODS[params.method].is_least_squares else unknown_error,
         ),
         sparsity_h=told.sparsity_h,
         dead=told.dead,

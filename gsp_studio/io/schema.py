@@ -26,7 +26,7 @@ Content = TypeVar("Content")
 #: Where run.json keeps arrays, and the key under which it names them.
 INPUTS = "inputs.npz"
 #: Parameters that can be arrays.
-ARRAYS = ("init", "weights")
+ARRAYS = ("init", "weights", "seed_basis")
 #: Bytes of JSON that are read at most: names and labels of millions of images fit.
 LARGEST_TEXT = 1 << 28
 
@@ -55,6 +55,7 @@ class DataContent(Struct):
     fingerprint: _Fingerprint
     channels: Literal[1, 3] = 1
     grid: tuple[_Side, _Side] | None = None
+    axes: tuple[dict[str, Any], ...] = ()
     steps: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     relative: str = ""
@@ -219,8 +220,9 @@ def params_from(content: Mapping[str, Any], arrays: Mapping[str, Array]) -> Para
     params = conform(values, Params)
     if not isinstance(params.init, str):
         raise SchemaError("init is neither the name of a start nor that of arrays")
-    if params.weights is not None:
-        raise SchemaError("weights are neither none nor the name of an array")
+    for name in ("weights", "seed_basis"):
+        if getattr(params, name) is not None:
+            raise SchemaError(f"{name} is neither none nor the name of an array")
     return replace(params, **found)
 
 
@@ -244,6 +246,8 @@ def check_ranges(params: Params, m: int = sys.maxsize, n: int = sys.maxsize) -> 
     """Raise ValueError, in one sentence, unless a run of (m, n) data can have these parameters."""
     if params.weights is not None:
         m = min(m, len(params.weights))
+    if params.seed_basis is not None:
+        m = min(m, len(params.seed_basis))
     check_params(params, m, n)
     if not isinstance(params.init, str):
         W, H = params.init
@@ -263,10 +267,14 @@ def _change_from(step: StepContent, arrays: Mapping[str, Array], start: Params) 
         raise SchemaError("a step of the run holds not either parameters or an edit")
     if step.edit is not None:
         return KINDS[step.edit](step.basis)
-    # A start that is given as arrays is one object through the whole run.
-    params = replace(params_from(step.params or {}, arrays), init=start.init)
+    params = with_start_of(params_from(step.params or {}, arrays), start)
     check_ranges(replace(params, init="random"))
     return params
+
+
+def with_start_of(params: Params, start: Params) -> Params:
+    """Parameters of a run that goes on: a start and seeds that are arrays are one object through the whole run."""
+    return replace(params, init=start.init, seed_basis=start.seed_basis)
 
 
 def options_from(content: Mapping[str, Any]) -> LoadOptions:
@@ -285,6 +293,8 @@ def options_from(content: Mapping[str, Any]) -> LoadOptions:
     for name, value in content.items():
         if name == "steps":
             conform(value, tuple[dict[str, int | float | bool | str | None], ...])
+        elif name == "axes":
+            conform(value, tuple[dict[str, Any], ...])
         else:
             conform({"value": value}, dict[str, hints[name]])  # type: ignore[valid-type]
     return LoadOptions(**content)

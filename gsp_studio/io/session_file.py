@@ -19,6 +19,7 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.io.atomic import careful_hdf5, write_whole
+from gsp_studio.io.axes import AxisError, as_axes
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions
 from gsp_studio.io.hdf5_content import (
     DAMAGE,
@@ -184,7 +185,7 @@ def _read(file: h5py.File) -> SavedSession:
     def attempt(what: str, read: Callable[[], Any], default: Any) -> Any:
         try:
             return read()
-        except (SchemaError, DatasetError) as error:
+        except (SchemaError, DatasetError, AxisError) as error:
             problems.append(f"{what} cannot be read: {error}")
         except DAMAGE:
             problems.append(f"{what} cannot be read: the file is damaged")
@@ -275,4 +276,5 @@ def _read_dataset(file: h5py.File, data: dict[str, Any]) -> Dataset | None:
         channels=told.channels,
         grid=told.grid,
         whole=about.whole,
+        axes=as_axes(told.axes),
     )

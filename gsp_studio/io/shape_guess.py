@@ -24,6 +24,8 @@ LEAST_SIDE = 16
 BLOCK, PICTURE = 128, 512
 #: Factor by which differences down and across a picture differ at most, usually; and in any picture.
 _ALIKE, _AT_ALL = 1.5, 4.0
+#: Factor by which values at a distance differ more than neighbours do in curves.
+_CURVED = 2.5
 #: Vectors from which a shape is guessed.
 _SAMPLE = 64
 #: Longer images than this are proposed only when nothing else divides the number of pixels.
@@ -158,6 +160,25 @@ def is_picture(matrix: Callable[[], Any], vectors: Callable[[str], Array], sides
 def least_grain(vectors: Array, order: str) -> float:
     """`grain` of vectors (m, k) as images of their most plausible shape."""
     return grain(vectors, rank_shapes(vectors, order)[0], order)
+
+
+def is_smooth_both_ways(vectors: Array, order: str) -> bool:
+    """Whether vectors (m, k) are pictures: neighbours along a line and between lines differ alike, and little."""
+    shape = rank_shapes(vectors, order)[0]
+    along, across = _differences_of_lines(vectors, shape, order)
+    return grain(vectors, shape, order) < MUCH and max(along, across) <= _ALIKE * min(along, across)
+
+
+def is_smooth_one_way(vectors: Array, order: str) -> bool:
+    """Whether vectors (m, k) are curves: values that follow each other differ far less than lines of a picture do."""
+    along, across = _differences_of_lines(vectors, rank_shapes(vectors, order)[0], order)
+    return across > _CURVED * along
+
+
+def _differences_of_lines(vectors: Array, shape: tuple[int, int], order: str) -> tuple[float, float]:
+    """Mean absolute differences of values that follow each other, and of neighbours in lines that do."""
+    along = float(np.abs(np.diff(vectors, axis=0)).mean()) if len(vectors) > 1 else math.inf
+    return along, step_between_lines(vectors, shape, order)
 
 
 def odd_axis(each: list[float]) -> int | None:

@@ -6,11 +6,13 @@ import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
+from gsp_studio.plugins import plugin_versions
+
 _PACKAGES = ("numpy", "scipy", "numba", "threadpoolctl", "Pillow")
 
 
 def software_versions() -> dict[str, str]:
-    """Versions of the program, of Python and of the libraries that compute."""
+    """Versions of the program, of Python, of the libraries that compute, and of packages that extend the program."""
     return dict(_software_versions())
 
 
@@ -22,7 +24,7 @@ def _software_versions() -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "unknown"
-    return found
+    return found | plugin_versions()
 
 
 def versions_now() -> dict[str, str]:

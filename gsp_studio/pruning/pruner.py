@@ -92,7 +92,7 @@ class GSPPruner:
     >>> pruner.cut(zeros=0.9).zeros >= 0.9
     True
     >>> # ... fine-tune with any optimizer: zeros stay zero; then:
-    >>> pruner.finish()  # a plain model
+    >>> done = pruner.finish()  # a plain model, and what became of it
 
     References
     ----------

@@ -350,3 +350,36 @@ def test_letters_that_a_locale_lacks(stack, tmp_path):
     assert b"Traceback" not in done.stderr
     assert b"3 files" not in done.stderr
     assert list(tmp_path.glob("*/run.json"))
+
+
+def test_seeds_are_recorded_and_the_run_repeats_to_the_last_bit(tmp_path, stack, capsys):
+    seeds = np.random.default_rng(1).random((2, 6, 5))
+    np.save("seeds.npy", seeds)
+    fit = ["fit", stack, "--rank", "3", "--method", "ahals", *FIT, "--seed-basis", "seeds.npy"]
+    assert main([*fit, "--seed-hold", "always,first", "--out", "out"]) == 0
+    assert "seeds: seeds 1, seeds 2" in capsys.readouterr().err
+    run = read_run("out")
+    np.testing.assert_array_equal(run.start.seed_basis, seeds.reshape(2, 30).T)
+    assert run.start.seed_hold == "always,first"
+    np.testing.assert_array_equal(np.load("out/factors.npz")["W"][:, :2], seeds.reshape(2, 30).T)
+    os.remove("seeds.npy")  # the run's folder keeps them
+    assert main(["repeat", "out", "--out", "again", "--quiet"]) == 0
+    assert "the same to the last bit" in capsys.readouterr().out
+    subprocess.run([sys.executable, "out/repeat.py"], check=True, capture_output=True)
+
+
+def test_a_reference_is_told_and_written(tmp_path, stack, capsys):
+    np.save("truth.npy", np.random.default_rng(1).random((3, 40)))
+    assert main(["fit", stack, "--rank", "3", *FIT, "--out", "out", "--truth", "truth.npy"]) == 0
+    told = capsys.readouterr().out
+    assert "material" in told
+    assert "RMSE" in told
+    content = json.loads((tmp_path / "out/run.json").read_text())
+    assert len(content["truth"]["materials"]) == 3
+    assert content["truth"]["mean_angle"] is None
+    assert (tmp_path / "out/truth.csv").read_text().count("\n") == 5
+    read_run("out")
+    assert main(["compare", "out", "out", "--truth", "truth.npy", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[1]["truth"] == content["truth"]
+    assert main(["fit", stack, "--rank", "3", *FIT, "--out", "other", "--truth", "labels"]) == 2
+    assert "has no labels" in capsys.readouterr().err

@@ -35,6 +35,10 @@ def matrix_of(seed):
     return W @ rng.random((RANK, IMAGES)) + 0.02 * rng.random((PIXELS, IMAGES))
 
 
+#: Methods whose basis images can be frozen and edited.
+LEAST_SQUARES = [name for name, method in gs.METHODS.items() if method.is_least_squares]
+
+
 def params_for(method, **fields):
     weights = 0.5 + np.random.default_rng(7).random(PIXELS) if gs.METHODS[method].uses_weights else None
     return gs.Params(**{"rank": RANK, "sparsity": 0.6, "max_iter": 200, **fields}, method=method, weights=weights)
@@ -53,7 +57,7 @@ def error_of(X, V, H):
     return float(np.linalg.norm(X - V.T @ H))
 
 
-@pytest.mark.parametrize("method", gs.METHODS)
+@pytest.mark.parametrize("method", LEAST_SQUARES)
 def test_frozen_basis_images_keep_their_bits_and_the_others_go_on(method, parts_like):
     start = params_for(method)
     frozen = replace(start, frozen=(1, 4))
@@ -178,7 +182,7 @@ def test_several_steps_at_once_are_taken_in_order(parts_like):
 @given(st.data())
 def test_any_sequence_of_steps_keeps_a_run_sound_and_repeats(data):
     X = matrix_of(data.draw(st.integers(0, 100)))
-    method = data.draw(st.sampled_from(list(gs.METHODS)))
+    method = data.draw(st.sampled_from(LEAST_SQUARES))
     params = start = params_for(method, sparsity_h=data.draw(st.sampled_from([None, 0.3])))
     steps, ranks = {}, {}
     for n in range(1, 13):
@@ -230,7 +234,6 @@ def test_masked_entries_stay_unread_through_edits(parts_like):
         (Kill(0), {"rank": 1}, r"the last basis image cannot be taken away"),
         (Split(0), {"rank": 60}, r"the rank cannot exceed min\(m, n\) = 60, so no basis image can be split"),
         (Reseed(2), {"frozen": (2,)}, r"basis image 3 is frozen; release it before it is changed"),
-        (Kill(0), {"rank": 2, "frozen": (1,)}, r"all other basis images are frozen; release one first"),
         ("kill", {}, r"'kill' is no edit; accepted are Kill, Split and Reseed"),
     ],
 )
@@ -245,7 +248,6 @@ def test_edits_that_cannot_be_get_one_sentence(edit, fields, message, parts_like
         ((6,), r"frozen names basis image 6; accepted are whole numbers from 0 to 5"),
         ((1.0,), r"frozen names basis image 1.0"),
         ((1, 1), r"frozen names a basis image twice"),
-        (tuple(range(6)), r"all basis images are frozen; at least one has to be free"),
     ],
 )
 def test_bad_frozen_ones_get_one_sentence(frozen, message, parts_like):

@@ -132,7 +132,7 @@ def make_window(app: QApplication, settings: QSettings) -> Iterator[Callable[[],
 
     def make() -> MainWindow:
         window = MainWindow(Session(), settings)
-        window.firstPainted.connect(window.session.start)
+        window.completed.connect(window.session.start)
         window.show()
         window.activateWindow()
         made.append(window)

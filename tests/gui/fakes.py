@@ -68,9 +68,9 @@ def pinned(data: Dataset, sparsity: float = 0.3, rank: int = 5) -> UnprojectedBa
     return UnprojectedBasis(W, H, gram, sparsity, 0.1, "a test")
 
 
-def record(n_iter: int, error: float = 0.1, sparsity: float = 0.5, target: float = 0.85) -> Record:
+def record(n_iter: int, error: float = 0.1, sparsity: float = 0.5, target: float = 0.85, **changes: Any) -> Record:
     """The numbers of one iteration."""
-    return Record(n_iter, error, sparsity, target, 0.01 * n_iter)
+    return replace(Record(n_iter, error, sparsity, target, 0.01 * n_iter), **changes)
 
 
 def run_entry(number: int, data: Dataset, reason: FinishReason = FinishReason.MAX_ITER, **changes: Any) -> RunEntry:

@@ -9,9 +9,9 @@ from operator import attrgetter
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QImage, QWheelEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMessageBox, QTableView
+from PySide6.QtWidgets import QApplication, QMessageBox, QTableView, QWidget
 
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import RunSettings
@@ -73,6 +73,12 @@ def press_when_asked(text: str) -> list[str]:
     return said
 
 
+def press_key(window: QWidget, key: Qt.Key, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+    """Press a key where the focus is, and let it take effect."""
+    QTest.keyClick(window.focusWidget() or window, key, modifiers)
+    settle()
+
+
 def change_theme() -> None:
     """Give the application light colours, and dark ones again."""
     app = QApplication.instance()
@@ -92,13 +98,31 @@ def tile_centre(view: TileView, tile: int) -> QPointF:
     buffer = view._buffer
     x, y = buffer.origin_of(tile)
     middle = QPointF(x + buffer.width / 2, y + buffer.height / 2)
-    return QPointF(view.mapFromScene(view._box.mapViewToScene(middle)))
+    return view.viewport_position(middle)
 
 
 def pixel_size(view: TileView) -> tuple[float, float]:
     """Width and height of an image's pixel on the screen."""
-    start, end = (view._box.mapViewToScene(QPointF(at, at)) for at in (0.0, 100.0))
+    start, end = (view.viewport_position(QPointF(at, at)) for at in (0.0, 100.0))
     return (end.x() - start.x()) / 100, (end.y() - start.y()) / 100
+
+
+def turn_wheel(widget: QWidget, notches: int) -> bool:
+    """Turn the wheel over the middle of the widget; whether the widget took it."""
+    middle = QPointF(widget.rect().center())
+    event = QWheelEvent(
+        middle,
+        QPointF(widget.mapToGlobal(middle)),
+        QPoint(),
+        QPoint(0, 120 * notches),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    event.ignore()
+    QApplication.sendEvent(widget, event)
+    return event.isAccepted()
 
 
 def pixel_centre(plates: Plates, plate: int, row: int, column: int) -> QPointF:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from handling import settle, wait_until
+from PySide6.QtCore import QEvent, QObject
 from PySide6.QtGui import QColor, QFontDatabase, QFontMetrics, QImage
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -102,7 +103,7 @@ def test_icons_have_a_mark_in_the_colour_asked_for_at_every_scale(app: QApplicat
     assert not icon("run").isNull()
 
 
-def test_start_imports_neither_numba_nor_scipy_before_the_first_paint(tmp_path: Path) -> None:
+def test_start_imports_neither_solvers_nor_plots_before_the_first_paint(tmp_path: Path) -> None:
     code = """
 import os, sys
 from PySide6.QtCore import QSettings
@@ -110,7 +111,8 @@ import gsp_studio.gui.app as app
 window = app.make_window(QSettings(os.path.join(os.environ["XDG_CONFIG_HOME"], "ini"), QSettings.Format.IniFormat))
 window.firstPainted.disconnect()
 def tell():
-    heavy = ("numba", "scipy", "llvmlite", "threadpoolctl", "PIL", "gsp_studio.core.nmf", "gsp_studio.gui.jobs.compute")
+    heavy = ("numba", "scipy", "llvmlite", "threadpoolctl", "PIL", "pyqtgraph", "h5py", "gsp_studio.core.nmf",
+             "gsp_studio.gui.jobs.compute")
     print([name for name in heavy if name in sys.modules])
     app.QApplication.quit()
 window.firstPainted.connect(tell)
@@ -121,7 +123,30 @@ window.close()
     assert run_python(code, tmp_path).strip() == "[]"
 
 
-def test_session_starts_once_the_window_has_been_painted(make_window: Callable[[], MainWindow]) -> None:
+class Shown(QObject):
+    """Remembers the windows that come to the screen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.windows: list[str] = []
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Show and isinstance(watched, QWidget) and watched.isWindow():
+            self.windows.append(type(watched).__name__)
+        return False
+
+
+def test_nothing_but_the_window_comes_to_the_screen(app: QApplication, make_window: Callable[[], MainWindow]) -> None:
+    shown = Shown()
+    app.installEventFilter(shown)
+    window = make_window()
+    app.removeEventFilter(shown)
+    assert window.arrangement.is_whole
+    assert set(shown.windows) == {"MainWindow"}
+    assert window.isActiveWindow()
+
+
+def test_session_starts_once_the_window_is_whole(make_window: Callable[[], MainWindow]) -> None:
     window = make_window()
     assert window._painted
     wait_until(lambda: window.model.method.count() > 0)

@@ -15,6 +15,7 @@ from PySide6.QtCore import Qt
 from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.residuals import fit_of_image
 from gsp_studio.engine import cluster, runner
+from gsp_studio.gui.compared_basis import ComparedBasis
 from gsp_studio.gui.jobs.inspection import users_of
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import Phase
@@ -165,7 +166,7 @@ def test_a_result_whose_coefficients_stay_on_the_cluster_is_used_as_any(on_clust
     session.run()
     wait_until(lambda: len(session.runs.entries) == 2 and session.phase is Phase.IDLE)
     compared = Listener(session, "analyses.comparisonReady")
-    session.analyses.compare(session.runs.those((0, 1)))
+    session.analyses.compare(tuple(map(ComparedBasis.of_run, session.runs.entries)))
     wait_until(lambda: compared["comparisonReady"])
     wait_until(lambda: not session.analyses._inspection._residual.is_busy)
     assert not failed["failed"]

@@ -115,7 +115,7 @@ class TestExport:
     def test_png_as_in_the_window_or_grey_by_the_numbers(self, dialog: ExportDialog, as_shown: bool) -> None:
         heard = Listener(dialog, "exportRequested")
         dialog.set_look((4, 2, 0, 1, 3), "viridis", b"x" * 768)
-        assert dialog.as_shown.text() == "PNG as in the window: its order, viridis"
+        assert dialog.as_shown.text() == "As in the window: its order, viridis"
         if not as_shown:
             QTest.mouseClick(dialog.as_shown, LEFT, pos=QPoint(8, dialog.as_shown.height() // 2))
         QTest.mouseClick(dialog.export, LEFT)

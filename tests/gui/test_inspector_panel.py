@@ -10,10 +10,10 @@ import legibility
 import numpy as np
 import pytest
 from handling import Listener, change_theme, pixel_centre, settle, wait_until
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QImage, QWheelEvent
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QHelpEvent, QImage, QWheelEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QToolTip, QWidget
 
 from gsp_studio.core.residuals import fit_of_image, residuals
 from gsp_studio.gui.panels import inspector as module
@@ -22,6 +22,7 @@ from gsp_studio.gui.state import DisplayedBasis
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.adaptive_split import AdaptiveSplit
 from gsp_studio.gui.widgets.picture import thumbnail
+from gsp_studio.io.axes import Axis
 from gsp_studio.io.dataset import Dataset
 
 LEFT = Qt.MouseButton.LeftButton
@@ -66,6 +67,59 @@ def error_without(j: int | slice, k: int = -1, data: Dataset = DATA, shown: Disp
 
 def percent(fraction: float) -> str:
     return f"{100 * fraction:.3f} %"
+
+
+def test_titles_are_whole_where_there_is_room_beside_narrow_images(panel: InspectorPanel) -> None:
+    panel.resize(760, 330)
+    settle()
+    assert [panel.plates.shown_title(k) for k in range(3)] == [plate.title for plate in panel.plates.plates]
+
+
+def test_the_map_asks_for_its_own_room_alone(panel: InspectorPanel) -> None:
+    """Else it would be scrolled for the sake of a page that is not shown, its colours' bar out of sight."""
+    tall = panel.minimumSizeHint().height()
+    QTest.mouseClick(panel.view.buttons[MAP], LEFT)
+    settle()
+    assert panel.minimumSizeHint().height() <= tall - 60
+    QTest.mouseClick(panel.view.buttons[IMAGES], LEFT)
+    settle()
+    assert panel.minimumSizeHint().height() == tall
+
+
+def test_a_scale_bar_is_there_where_the_size_of_a_pixel_is_known(panel: InspectorPanel) -> None:
+    def whites() -> int:
+        """White pixels of the longest row of them in the lower part of the first picture."""
+        place = panel.plates.place_of(0)
+        image = panel.plates.grab().toImage()
+        rows = range(int(place.bottom()) - 8, int(place.bottom()))
+        columns = range(int(place.left()), int(place.right()))
+        return max(sum(image.pixelColor(x, y).value() == 255 for x in columns) for y in rows)
+
+    panel.resize(870, 900)
+    X = np.full(DATA.X.shape, 0.01, np.float32, order="F")
+    X[0] = 1.0  # the only white pixel is at the top
+    for axes, least in (((), 0), ((Axis("x", unit="mm"),), 1)):
+        known = replace(DATA, X=X, axes=axes)
+        panel.set_dataset(known)
+        panel.set_shown(BASIS)
+        panel.set_fit(BASIS, 0, fit_of_image(X[:, 0], BASIS.W, BASIS.H[:, 0]))
+        settle()
+        across = panel.plates.place_of(0).width()
+        assert bool(whites()) is bool(least)
+        if least:
+            assert panel.plates._scale.text == "1 mm"
+            assert whites() == pytest.approx(across / 4, abs=2)
+
+
+def test_the_strip_tells_the_names_of_its_images(panel: InspectorPanel) -> None:
+    names = [f"image {j + 1}" for j in range(40)]
+    names[2] = "faces/<b>03</b>.png"
+    panel.set_dataset(replace(DATA, names=tuple(names)))
+    view = panel.strip.viewport()
+    for image, text in ((1, "image 2"), (2, "image 3, faces/&lt;b&gt;03&lt;/b&gt;.png")):
+        place = panel.strip.place_of(image).center()
+        QApplication.sendEvent(view, QHelpEvent(QEvent.Type.ToolTip, place, view.mapToGlobal(place)))
+        assert text in QToolTip.text()
 
 
 def test_set_methods_never_emit(panel: InspectorPanel) -> None:

@@ -331,7 +331,7 @@ from gsp_studio.gui.state import RunSettings, Phase
 app = make_application()
 window = make_window(QSettings(sys.argv[3], QSettings.Format.IniFormat))
 session = window.session
-window.firstPainted.connect(lambda: window.session_menu.watch(Path(sys.argv[1])))
+window.completed.connect(lambda: window.session_menu.watch(Path(sys.argv[1])))
 window.show()
 count = 0
 print(0, flush=True)

@@ -314,3 +314,27 @@ def test_typing_replaces_the_first_number_of_a_step(show: Callable[..., QWidget]
     asked.editors["height"].setValue(29)
     QTest.keyClick(asked, Qt.Key.Key_Return)
     assert heard["stepAccepted"] == [gs.Crop(3, 0, 29, 24)]
+
+
+class TestSpectra:
+    """Pixels or bands by one switch, and units by one line."""
+
+    def test_the_layout_is_guessed_anew(self, show: Callable[..., QWidget], tmp_path: Path) -> None:
+        np.save(tmp_path / "cube.npy", np.random.default_rng(0).random((6, 35)))
+        found = peek(tmp_path / "cube.npy", LoadOptions(images_in="columns"))
+        dialog = show(LayoutDialog(found))
+        answer(dialog, found.options)
+        heard = Listener(dialog, *SIGNALS)
+        choose(dialog.samples, "pixels")
+        came = answer(dialog, heard["previewRequested"][-1])
+        assert (came.options.images_in, came.image_shape[0] * came.image_shape[1]) == ("rows", 35)
+        assert "then 35 spectra of 6 values" in told(dialog)
+
+    def test_axes_are_asked_for(self, dialog: LayoutDialog) -> None:
+        heard = Listener(dialog, *SIGNALS)
+        dialog.axes.unit.setText("um")
+        dialog.axes.unit.editingFinished.emit()
+        came = answer(dialog, heard["previewRequested"][-1])
+        assert came.image_axes == (gs.Axis("x", unit="µm"),)
+        dialog.accept_button.click()
+        assert heard["optionsAccepted"][-1].axes == came.image_axes

@@ -22,7 +22,7 @@ from handling import (
     tile_centre,
     wait_until,
 )
-from PySide6.QtCore import QPoint, QSettings, Qt
+from PySide6.QtCore import QEvent, QObject, QPoint, QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDockWidget
 
@@ -451,3 +451,35 @@ class TestWindow:
         for module in (selected_basis, constraint_chip, curves, data, log, model, basis_montage, run, runs, sparsity):
             lines = Path(module.__file__).read_text(encoding="utf-8").splitlines()
             assert not [line for line in lines if "import" in line and "gui.panels." in line], module.__name__
+
+
+class Layouts(QObject):
+    """Remembers which widgets were laid out anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.widgets: list[str] = []
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.widgets.append(type(watched).__name__)
+        return False
+
+
+def test_words_that_change_with_the_slider_lay_nothing_out_anew(app: QApplication, window: MainWindow) -> None:
+    open_faces(window.session)
+    window.session.basis.set_refine(False)  # what is projected is shown at once, and nothing else comes
+    window.session.settings.set_sparsity(0.8)
+    wait_until(lambda: not window.session.warm_fit.is_coming)
+    settle()
+    heard = Layouts()
+    app.installEventFilter(heard)
+    words = []
+    for s in (0.81, 0.82, 0.83):
+        window.session.settings.set_sparsity(s)
+        settle()
+        words.append(window.sparsity._read_out.text())
+    app.removeEventFilter(heard)
+    assert len(set(words)) == 3
+    assert "MainWindow" not in heard.widgets
+    assert "MontagePanel" not in heard.widgets

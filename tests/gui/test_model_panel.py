@@ -169,3 +169,12 @@ def test_fields_are_made_from_their_descriptions(panel: ModelPanel) -> None:
         assert (field.minimum(), field.maximum()) == (described.range.low, described.range.most)
         assert field.toolTip() == described.sentence
         assert described.label in shown_texts(panel)
+
+
+def test_a_plugin_that_cannot_be_used_is_grey_and_says_why(panel: ModelPanel) -> None:
+    panel.set_known(replace(fakes.KNOWN, unusable={"onmf": "it needs SciPy 2"}))
+    row = panel.method.findData("onmf")
+    assert panel.method.itemData(row, Qt.ItemDataRole.ToolTipRole) == "it needs SciPy 2"
+    model = panel.method.model()
+    assert not model.flags(model.index(row, 0)) & Qt.ItemFlag.ItemIsEnabled
+    assert panel.method.currentText() == "PSNMF"

@@ -8,16 +8,16 @@ from dataclasses import replace
 import fakes
 import numpy as np
 import pytest
-from handling import Listener, greys_of, painted, settle, tile_centre
+from handling import Listener, greys_of, painted, settle, tile_centre, turn_wheel
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QColor, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
 
 from gsp_studio.gui.panels.basis_montage import MontagePanel
 from gsp_studio.gui.state import DisplayedBasis, View
 from gsp_studio.gui.widgets.tile_buffer import Contrast
-from gsp_studio.gui.widgets.tile_view import COLOUR_MAPS, TileView
+from gsp_studio.gui.widgets.tile_view import COLOUR_MAPS, TileView, colour_table
 
 DATA = fakes.dataset(6, 4)
 BASIS = fakes.shown(DATA, 7, order=[3, 0, 6, 2, 5, 1, 4])
@@ -246,13 +246,13 @@ def test_read_out_names_the_value_of_the_picture(panel: MontagePanel, order: str
 
 def test_double_click_and_reset_show_all_tiles_again(panel: MontagePanel) -> None:
     plain = picture(panel)
-    panel.view._box.scaleBy((0.3, 0.3))
+    turn_wheel(panel.view.viewport(), 4)
     assert picture(panel) != plain
     panel.reset_view()
     assert picture(panel) == plain
-    panel.view._box.scaleBy((0.3, 0.3))
+    turn_wheel(panel.view.viewport(), 4)
     places = (QPoint(100, y) for y in range(20, panel.view.viewport().height(), 5))
-    inside = next(at for at in places if not panel._buffer.is_in_strip(panel.view._image_position(QPointF(at)).y()))
+    inside = next(at for at in places if not panel._buffer.is_in_strip(panel.view.plane_position(QPointF(at)).y()))
     QTest.mouseDClick(panel.view.viewport(), Qt.MouseButton.LeftButton, pos=inside)
     QTest.mouseMove(panel.view.viewport(), QPoint(1, 1))
     panel.view.clearFocus()
@@ -310,3 +310,24 @@ def test_order_of_shown_finds_tiles() -> None:
     basis: DisplayedBasis = BASIS
     assert [basis.tile_of(k) for k in range(7)] == [1, 5, 3, 0, 6, 4, 2]
     assert basis.tile_of(-1) == basis.tile_of(7) == -1
+
+
+def test_a_bar_names_the_values_of_the_colours(panel: MontagePanel) -> None:
+    bar, tops = panel.bar, BASIS.W.max(axis=0)
+    assert bar.visibleRegion().boundingRect() == bar.rect(), "nothing of it is cut off"
+    assert bar.ends == ("0", "max"), "each has its own"
+    panel.set_selected(2)
+    assert bar.ends == ("0", f"{tops[2]:.3g}")
+    panel.set_shown(replace(BASIS, W=2 * BASIS.W))
+    assert bar.ends == ("0", f"{2 * tops[2]:.3g}")
+    panel.set_view(View(contrast="shared", colours="viridis"))
+    assert bar.ends == ("0", f"{2 * tops.max():.3g}")
+    drawn = bar.grab().toImage()
+    middle = drawn.height() // 2
+    seen = {drawn.pixelColor(x, middle).name() for x in range(drawn.width())}
+    table = colour_table("viridis")
+    assert sum(QColor(*table[level].tolist()).name() in seen for level in range(0, 255, 5)) > 5, "its own colours"
+    colours = fakes.dataset(2, 2)
+    panel.set_dataset(replace(colours, X=np.asfortranarray(np.vstack([colours.X] * 3)), channels=3))
+    panel.set_shown(fakes.shown(fakes.dataset(6, 2), 3))
+    assert not bar.isVisible(), "colours are their own values"

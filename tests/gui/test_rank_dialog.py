@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyqtgraph as pg
 import pytest
 from handling import Listener, settle, wait_until
 from PySide6.QtCore import QPointF, Qt
@@ -43,6 +44,28 @@ def dialog() -> RankDialog:
 
 def row(rank: int, error: float) -> RankRow:
     return RankRow(rank, np.array([error, error * 1.1]), np.ones(2), 0.9, np.ones(rank), Consensus(0.7, 0.95))
+
+
+def tick_texts(plot: pg.PlotWidget, side: str) -> list[str]:
+    """The numbers along an axis."""
+    axis = plot.getPlotItem().getAxis(side)
+    if axis._tickLevels is not None:
+        return [text for level in axis._tickLevels for _, text in level]
+    low, high = axis.range
+    levels = axis.tickValues(low, high, 400)
+    return [text for spacing, values in levels for text in axis.tickStrings(values, axis.scale, spacing)]
+
+
+def test_before_a_study_its_axes_have_the_ranks_and_no_values(show: Callable[..., QWidget]) -> None:
+    asked = show(RankDialog(30, "GSP-HALS"), 640, 680)
+    for last in (12, 7):
+        asked.last.setValue(last)
+        for plot in (asked.errors, asked.stability):
+            assert [int(text) for text in tick_texts(plot, "bottom")] == list(range(2, last + 1))
+            assert tick_texts(plot, "left") == []
+    asked.add_row(row(2, 0.1))
+    assert tick_texts(asked.errors, "left")
+    assert "GSP-HALS" in asked.stability.getPlotItem().getAxis("bottom").labelText
 
 
 def test_a_study_suggests_the_rank_that_is_there(five: MainWindow) -> None:

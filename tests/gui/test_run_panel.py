@@ -89,6 +89,18 @@ def test_activity_is_told_with_a_bar_without_an_end(panel: RunPanel) -> None:
     assert not panel.bar.isVisible()
 
 
+def test_before_there_are_data_the_middle_of_the_window_tells(panel: RunPanel) -> None:
+    """One place at a time: the run bar moves, without the words."""
+    panel.set_phase(Phase.STARTING)
+    panel.set_activity("getting the solvers ready")
+    assert (numbers(panel), panel.bar.isVisible()) == ("", True)
+    panel.set_phase(Phase.EMPTY)
+    panel.set_activity("compiling the solvers, which is done once")
+    assert (numbers(panel), panel.bar.isVisible()) == ("", True)
+    panel.set_phase(Phase.IDLE)
+    assert numbers(panel) == "compiling the solvers, which is done once..."
+
+
 def test_compiling_is_told_until_the_first_iteration(panel: RunPanel) -> None:
     panel.set_phase(Phase.RUNNING)
     panel.set_progress(Progress(0, 500))

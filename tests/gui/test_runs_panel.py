@@ -222,6 +222,24 @@ def test_a_click_on_a_head_sorts_by_number_and_the_hand_still_meets_the_right_ru
     assert [row_texts(panel, row)[0] for row in range(3)] == ["Run 1", "Run 2", "Run 3"]
 
 
+def test_the_heading_of_the_order_has_room_for_its_arrow(panel: RunsPanel) -> None:
+    data = fakes.dataset()
+    panel.set_runs([fakes.run_entry(k, data, error=error) for k, error in ((1, 0.09), (2, 0.1))], 1)
+    header, model = panel.table.horizontalHeader(), panel.table.model()
+
+    def heading() -> str:
+        return str(model.headerData(5, Qt.Orientation.Horizontal))
+
+    found = [heading()]
+    for _ in range(3):
+        click_head(panel, 5)
+        found.append(heading())
+        text = header.fontMetrics().horizontalAdvance(heading())
+        assert header.sectionSize(5) >= text + 16, "the style's padding of 8 on both sides"
+        assert not header.isSortIndicatorShown(), "which lies over the words"
+    assert found == ["Error", "Error ▴", "Error ▾", "Error"]
+
+
 def test_writing_a_note_shows_no_run(panel: RunsPanel) -> None:
     heard = Listener(panel, "runChosen")
     write(panel, 0, NOTE, "dim")

@@ -105,8 +105,6 @@ def test_runs_are_numbered_on_and_found_again(owner: QObject) -> None:
     assert (runs.current, runs.next_number) == (third, 4)
     assert runs.records_of(3) == third.records
     assert runs.records_of(2) == ()
-    assert runs.those((1, 0)) == (third, first)
-    assert runs.those((0, 2)) == ()
     runs.remark(0, Annotations(name="mine"))
     runs.remark(0, Annotations(name="mine"))
     runs.remark(5, Annotations(name="none"))

@@ -209,7 +209,7 @@ class TestStartOfItsOwn:
         assert shown.error == pytest.approx(true_error(hasty, shown.W, shown.H), rel=1e-4)
         assert shown.is_solved
         assert shown.attained >= 0.9 - 1e-5
-        assert "trying a start of its own at this sparsity" in heard["changed"]
+        assert "fitting from a new start at this sparsity" in heard["changed"]
         assert hasty.refined.is_there
         units = [W / np.linalg.norm(W, axis=0) for W in (first[0].W, shown.W)]
         in_place, best = np.sum(units[0] * units[1]), np.sum(match_bases(first[0].W, shown.W).cosine)

@@ -231,11 +231,10 @@ def test_a_deleted_run_comes_back_and_its_number_is_not_given_again(faces: Sessi
     for count in (1, 2):
         faces.run()
         wait_until(lambda count=count: len(faces.runs.entries) == count)
-    gone, shown = faces.runs.entries[1], faces.display.shown
-    faces.runs.delete(1)
+    gone = faces.runs.entries[1]
+    faces.control.delete(1)
     assert [entry.number for entry in faces.runs.entries] == [1]
-    assert faces.runs.current is None
-    assert faces.display.shown is shown
+    assert faces.runs.current is faces.runs.entries[0]
     faces.run()
     wait_until(lambda: len(faces.runs.entries) == 2)
     assert [entry.number for entry in faces.runs.entries] == [1, 3]

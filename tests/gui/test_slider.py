@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from handling import Listener, settle
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
+from handling import Listener, settle, turn_wheel
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QWidget
 
 from gsp_studio.gui.widgets.slider import SparsitySlider
 
@@ -31,24 +30,6 @@ def slider(show: Callable[..., QWidget]) -> SparsitySlider:
     settle()
     assert made.hasFocus()
     return made
-
-
-def wheel(widget: QWidget, notches: int) -> bool:
-    """Turn the wheel over the widget; whether the widget took it."""
-    middle = QPointF(widget.rect().center())
-    event = QWheelEvent(
-        middle,
-        QPointF(widget.mapToGlobal(middle)),
-        QPoint(),
-        QPoint(0, 120 * notches),
-        Qt.MouseButton.NoButton,
-        Qt.KeyboardModifier.NoModifier,
-        Qt.ScrollPhase.NoScrollPhase,
-        False,
-    )
-    event.ignore()
-    QApplication.sendEvent(widget, event)
-    return event.isAccepted()
 
 
 def at(slider: SparsitySlider, value: float) -> QPoint:
@@ -96,10 +77,10 @@ def test_keys_stop_at_the_ends_without_a_signal(slider: SparsitySlider) -> None:
 
 def test_wheel_turns_it_with_the_focus_only(slider: SparsitySlider) -> None:
     heard = Listener(slider, "valueChanged")
-    assert wheel(slider, 2)
+    assert turn_wheel(slider, 2)
     assert heard["valueChanged"] == [0.52]
     slider.clearFocus()
-    assert not wheel(slider, 1), "a scroll that passes by belongs to what lies below"
+    assert not turn_wheel(slider, 1), "a scroll that passes by belongs to what lies below"
     assert heard["valueChanged"] == [0.52]
     assert slider.value() == 0.52
 

@@ -26,6 +26,7 @@ from gsp_studio.gui.panels.selected_basis import BasisPanel
 from gsp_studio.gui.state import Phase, RunEvent, RunSettings
 from gsp_studio.gui.theme import apply_theme, current_theme, load_theme
 from gsp_studio.gui.widgets.picture import Picture, qimage_of, scaled_to_grey
+from gsp_studio.io.axes import Axis
 
 DATA = fakes.dataset(6, 4, n=20)
 
@@ -453,8 +454,26 @@ class TestBasis:
         panel.set_selected(1)
         panel._show_users()
         lines = panel._users[0].toolTip().splitlines()
-        assert [line.split(":")[0] for line in lines[1:4]] == ["image 3", "image 17", "image 8"]
+        assert [line.split(":")[0].split(", ")[-1] for line in lines[1:4]] == ["image 3", "image 17", "image 8"]
         assert len(lines) == 9
+
+    def test_users_have_their_names_shortened_to_their_room(self, panel: BasisPanel) -> None:
+        H = np.zeros((5, 20), np.float32)
+        H[1, [3, 17]] = 3, 2
+        names = [f"image {j + 1}" for j in range(20)]
+        names[3] = "person 04/with glasses and a hat 003.png"
+        panel.set_dataset(replace(DATA, names=tuple(names)))
+        panel.set_shown(fakes.shown(DATA, H=H))
+        panel.set_selected(1)
+        panel._show_users()
+        row = panel._users[0]
+        assert row._captions[:2] == (names[3], "18")
+        assert row.shown_caption(0).startswith("p")
+        assert row.shown_caption(0).endswith("g")
+        assert "…" in row.shown_caption(0)
+        assert row.fontMetrics().horizontalAdvance(row.shown_caption(0)) <= row._cell()
+        assert row.shown_caption(1) == "18"
+        assert f"image 4, {names[3]}: " in row.toolTip()
 
     def test_fewer_columns_take_the_selection_away(self, panel: BasisPanel) -> None:
         panel.set_dataset(DATA)
@@ -493,6 +512,12 @@ class TestData:
         for text in ("things.npy", "1\u202f200", "112.5 KiB", f"6 × 4, {filled}", "float32"):
             assert text in told
         assert heard.is_silent
+
+    def test_axes(self, panel: DataPanel) -> None:
+        panel.set_dataset(replace(DATA, axes=(Axis("x", unit="um", scale=0.5), Axis("band", "Time", "s", 0.1))))
+        assert "Time (s): 20 from 0 to 1.9; Column (µm): 4 of 0.5 µm" in words(panel)
+        panel.set_dataset(DATA)
+        assert "Axes" not in words(panel)
 
     def test_button_asks_for_another_reading(self, panel: DataPanel) -> None:
         panel.set_dataset(DATA)

@@ -166,7 +166,7 @@ def test_of_images_in_colour_the_largest_of_three_counts(show: Callable[..., QWi
     panel.set_dataset(data)
     panel.set_shown(entry.shown)
     panel.set_stability(entry)
-    seen = panel.view._spread.image[:6, :4]
+    seen = panel.view._spread.pixels[:6, :4]
     first = data.as_images(relative_spread(entry))[entry.shown.order[0]]
     np.testing.assert_allclose(seen, 254 * np.minimum(first.max(axis=2) / THICKEST, 1), atol=1)
 
@@ -183,7 +183,7 @@ def test_of_spectra_it_is_a_curve_on_their_scale(show: Callable[..., QWidget]) -
     first = relative_spread(entry)[:, entry.shown.order[0]]
     [curve] = as_curves(first[None])
     height, width = curve.shape
-    np.testing.assert_allclose(panel.view._spread.image[:height, :width], 254 * curve, atol=1)
+    np.testing.assert_allclose(panel.view._spread.pixels[:height, :width], 254 * curve, atol=1)
 
 
 def test_a_zero_basis_image_has_no_veil_and_gaps_have_none() -> None:

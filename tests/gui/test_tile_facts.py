@@ -8,7 +8,7 @@ from dataclasses import replace
 import fakes
 import numpy as np
 import pytest
-from handling import Listener, settle, tile_centre, wait_until
+from handling import Listener, pixel_size, settle, tile_centre, wait_until
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QHelpEvent
 from PySide6.QtTest import QTest
@@ -189,7 +189,7 @@ def bar_of(panel: MontagePanel, tile: int) -> QPoint:
     view, buffer = panel.view, panel._buffer
     x, y = buffer.origin_of(tile)
     place = QPointF(x + buffer.width / 2, y + buffer.height + buffer.strip / 2)
-    return view.mapFromScene(view._box.mapViewToScene(place))
+    return view.viewport_position(place).toPoint()
 
 
 class TestBars:
@@ -209,7 +209,7 @@ class TestBars:
             panel.set_shown(replace(BASIS, sparsities=np.full(7, s, np.float32), target=float("nan")))
             image = panel.view.viewport().grab().toImage()
             y, left = bar_of(panel, 0).y(), tile_centre(panel.view, 0).x() - bar_of(panel, 0).x()
-            width = panel._buffer.width / panel.view._box.viewPixelSize()[0]
+            width = panel._buffer.width * pixel_size(panel.view)[0]
             start = bar_of(panel, 0).x() - width / 2 + left
             colours = [image.pixel(int(start + (k + 0.5) * width / 20), y) for k in range(20)]
             assert colours.count(colours[0]) == round(20 * s)
@@ -223,10 +223,10 @@ class TestBars:
         assert panel.view.viewport().grab().toImage() == plain
 
     def test_off_the_tiles_take_their_room(self, panel: MontagePanel) -> None:
-        with_bars = panel.view._box.viewPixelSize()[0]
+        with_bars, _ = pixel_size(panel.view)
         panel.set_view(View(bars=False))
         settle()
         assert panel._buffer.strip == 0
-        assert panel.view._box.viewPixelSize()[0] < with_bars
+        assert pixel_size(panel.view)[0] > with_bars
         panel.set_view(View())
         assert panel._buffer.strip > 0

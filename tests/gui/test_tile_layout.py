@@ -7,9 +7,11 @@ from collections.abc import Callable
 import fakes
 import numpy as np
 import pytest
-from handling import settle
+from handling import pixel_size, settle, turn_wheel
 from hypothesis import given
 from hypothesis import strategies as st
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
 from gsp_studio.gui.panels.basis_montage import MontagePanel
@@ -107,7 +109,7 @@ def test_montage_fills_its_panel_as_it_is_resized(show: Callable[..., QWidget], 
         seen.add(buffer.columns)
         inside = (room.width() - 8, room.height() - 8)
         assert buffer.columns == best_columns(20, buffer.pitch, buffer.gap, inside)
-        drawn = 1.0 / panel.view._box.viewPixelSize()[0]
+        drawn, _ = pixel_size(panel.view)
         assert drawn == pytest.approx(scale(buffer.columns, 20, buffer.pitch, buffer.gap, inside), rel=0.03)
     assert len(seen) > 1 or shape == (30, 1)  # twenty lines stand beside each other everywhere
 
@@ -119,8 +121,7 @@ def test_what_was_zoomed_stays_until_all_is_shown_again(show: Callable[..., QWid
     panel.set_dataset(data)
     panel.set_shown(fakes.shown(data, 20))
     before = panel._buffer.columns
-    panel.view._box.scaleBy((0.5, 0.5))
-    panel.view._box.sigRangeChangedManually.emit([True, True])  # as the wheel does
+    turn_wheel(panel.view.viewport(), 3)
     panel.resize(300, 700)
     settle()
     assert panel._buffer.columns == before
@@ -129,6 +130,7 @@ def test_what_was_zoomed_stays_until_all_is_shown_again(show: Callable[..., QWid
 
 
 def test_views_with_one_zoom_keep_one_grid(show: Callable[..., QWidget]) -> None:
+    """That of the first, which fills its room, however often it changes."""
     first, second = BasisTiles("first"), BasisTiles("second")
     second.link_zoom(first)
     data = fakes.dataset(6, 4)
@@ -137,4 +139,16 @@ def test_views_with_one_zoom_keep_one_grid(show: Callable[..., QWidget]) -> None
         show(view, width, 200)
         view.set_dataset(data)
         view.set_basis(shown.W, shown.order)
-        assert view._buffer.columns == 5
+    wide = first._buffer.columns
+    assert second._buffer.columns == wide > 5
+    first.resize(200, 500)
+    settle()
+    assert second._buffer.columns == first._buffer.columns < wide
+    turn_wheel(second.viewport(), 3)
+    part = first.visible_part
+    first.resize(500, 200)
+    settle()
+    assert second._buffer.columns < wide, "what was zoomed stays"
+    QTest.mouseDClick(second.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(20, 20))
+    assert second._buffer.columns == first._buffer.columns > 5
+    assert first.visible_part.width() > part.width(), "all of it is in sight again"

@@ -162,6 +162,19 @@ class Hand:
     def judge(self) -> None:
         self.session.runs.judge(self.session.display.marked, bool(self.draw.integers(2)))
 
+    def remark(self) -> None:
+        runs = self.session.runs
+        if runs.current is not None:
+            changes: dict[str, Any] = {str(self.draw.choice(["name", "note"])): f"{self.draw.integers(9)}"}
+            runs.remark(runs.index, replace(runs.current.remarks, **changes))
+
+    def delete(self) -> None:
+        if self.session.runs.entries:
+            self.session.control.delete(int(self.draw.integers(len(self.session.runs.entries))))
+
+    def sort(self) -> None:
+        self.session.slider.sort_tiles(str(self.draw.choice(["sparsities", "energies"])))
+
 
 ACTIONS = [name for name in vars(Hand) if not name.startswith("_")]
 

@@ -24,6 +24,7 @@ from gsp_studio.gui.dialogs.preprocessing_steps import StepsList
 from gsp_studio.gui.dialogs.question import UnsavedQuestion
 from gsp_studio.gui.texts import memory, plural
 from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.widgets.axes_editor import AxesEditor
 from gsp_studio.gui.widgets.controls import ComboBox, label, plain
 from gsp_studio.gui.widgets.crop_picture import CropPicture
 from gsp_studio.gui.widgets.subset import SubsetEditor
@@ -91,6 +92,7 @@ class LayoutDialog(QDialog):
         self.labels = ComboBox()
         self.samples = ComboBox()
         self.storage = ComboBox()
+        self.axes = AxesEditor()
         self.steps = StepsList()
         self._pictures = [CropPicture(72), CropPicture(72)]
         self._facts = label()
@@ -115,12 +117,18 @@ class LayoutDialog(QDialog):
         )
         self.colour.activated.connect(lambda _: self._ask_colour(self.colour.currentData()))
         self.negative.activated.connect(lambda _: self._ask(negative=self.negative.currentData()))
-        for name in ("nonfinite", "labels", "samples", "storage"):
+        # Bands may lie along another axis than images do, so that the layout is guessed anew.
+        self.samples.activated.connect(
+            lambda _: self._ask(samples=self.samples.currentData(), image_shape=None, order=None, images_in=None)
+        )
+        for name in ("nonfinite", "labels", "storage"):
             field: ComboBox = getattr(self, name)
             field.activated.connect(lambda _, name=name, field=field: self._ask(**{name: field.currentData()}))
         self.pages.activated.connect(lambda _: self._ask(subset=self.pages.currentData()))
         self.subset.changed.connect(lambda subset: self._ask(subset=subset))
-        self.subset.refused.connect(self.set_problem)
+        self.axes.changed.connect(lambda axes: self._ask(axes=axes))
+        for editor in (self.subset, self.axes):
+            editor.refused.connect(self.set_problem)
         for picture in self._pictures:
             picture.cropped.connect(self._crop)
         self.steps.changed.connect(lambda steps: self._ask(steps=steps))
@@ -152,6 +160,7 @@ class LayoutDialog(QDialog):
             ("Labels", self.labels),
             ("A sample is", self.samples),
             ("Read", self.storage),
+            ("Axes", self.axes),
         )
         self._ask_what_applies()
         values = _form(("Steps", self.steps), ("Negative values", self.negative), ("NaN and infinite", self.nonfinite))
@@ -206,6 +215,7 @@ class LayoutDialog(QDialog):
         self._offer(self.labels, self._label_choices(), found.options.labels)
         self._offer(self.shape, {shape: f"{shape[0]} x {shape[1]}" for shape in found.shapes}, found.image_shape)
         self.shape.setEditText(f"{found.image_shape[0]} x {found.image_shape[1]}")
+        self.axes.set_axes(found.image_axes, found.options.axes)
         self.steps.set_steps(found.options.steps, self._shape_seen(), found.image_shape)
         self._facts.setText(
             f"{plural(found.n_images, 'image')} of {found.image_shape[0]} × {found.image_shape[1]}"

@@ -63,10 +63,10 @@ class ExportDialog(QDialog):
         self.parts = {key: QCheckBox(f"{title}  ·  {what}") for key, (title, what) in _PARTS.items()}
         self.extras = {key: QCheckBox(f"{title}  ·  {what}") for key, (title, what) in extras.items()}
         self.zoom, self.white = WholeNumber(), ComboBox()
-        self.as_shown = QCheckBox("PNG as in the window")
+        self.as_shown = QCheckBox("As in the window")
         self.as_shown.setToolTip(
-            "The montage has the order of the tiles, and PNG files the colours of the window. Not checked: by the\n"
-            "numbers of the basis images, and grey. All other figures are grey, by the numbers."
+            "Montages have the order of the tiles; they and the PNG files of basis images have the window's colours.\n"
+            "Not checked: by the numbers of the basis images, and grey. Animations and 16-bit files are grey always."
         )
         self.as_shown.setChecked(True)
         self._order: tuple[int, ...] | None = None
@@ -130,7 +130,7 @@ class ExportDialog(QDialog):
     def set_look(self, order: tuple[int, ...], colours: str, palette: bytes) -> None:
         """Offer the order of the tiles and the colours of the window for the PNG files."""
         self._order, self._palette = order, palette
-        self.as_shown.setText(f"PNG as in the window: its order, {colours}")
+        self.as_shown.setText(f"As in the window: its order, {colours}")
 
     def set_note(self, text: str) -> None:
         """Say how what is exported differs from what is on the screen."""

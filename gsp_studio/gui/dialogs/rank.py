@@ -94,6 +94,9 @@ class RankDialog(QDialog):
         self._suggested = 0
         self._is_going = False
         self._lay_out()
+        for number in (self.first, self.last):
+            number.valueChanged.connect(lambda _: self._draw_axes())
+        self._draw_axes()
         self.start.clicked.connect(self._toggle)
         self.use.clicked.connect(self._use)
         self.finished.connect(lambda _: self.studyCancelled.emit())
@@ -179,6 +182,7 @@ class RankDialog(QDialog):
         theme = current_theme()
         for plot in (self.errors, self.stability):
             plot.getPlotItem().clear()
+        self._draw_axes()
         if not self._rows:
             return
         ranks = np.array([row.rank for row in self._rows], float)
@@ -191,15 +195,22 @@ class RankDialog(QDialog):
         pen = curve_pen(theme.curve_error, 1)
         self.errors.plot(ranks, errors, pen=pen, symbol="o", symbolSize=6, symbolBrush=dot, symbolPen=None)
         self._draw_agreement(ranks)
-        each = -(-len(range(self.first.value(), self.last.value() + 1)) // _MOST_TICKS)
         for plot in (self.errors, self.stability):
-            plot.getPlotItem().getAxis("bottom").setTickSpacing(levels=[(each, 0)])  # there is no rank 2.5
-            plot.getPlotItem().setXRange(self.first.value() - 0.5, self.last.value() + 0.5, padding=0)
             if self._suggested:
                 plot.addItem(pg.InfiniteLine(self._suggested, pen=curve_pen(theme.plot_accent, 1)))
         low, high = float((errors - spread).min()), float((errors + spread).max())
         room = 0.06 * (high - low) or 1.0
         self.errors.getPlotItem().setYRange(low - room, high + room, padding=0)
+
+    def _draw_axes(self) -> None:
+        """The ranks that are chosen, and no values before there are any."""
+        first, last = self.first.value(), max(self.first.value(), self.last.value())
+        each = -(-(last + 1 - first) // _MOST_TICKS)
+        for plot in (self.errors, self.stability):
+            item = plot.getPlotItem()
+            item.getAxis("bottom").setTickSpacing(levels=[(each, 0)])  # there is no rank 2.5
+            item.getAxis("left").setTicks(None if self._rows else [])
+            item.setXRange(first - 0.5, last + 0.5, padding=0)
 
     def _draw_agreement(self, ranks: npt.NDArray[np.float64]) -> None:
         theme = current_theme()

@@ -1,34 +1,34 @@
-"""Matches the basis images of runs in the background."""
+"""Matches the basis images of several bases in the background."""
 
 from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import QObject
 
+from gsp_studio.gui.compared_basis import ComparedBasis, Comparison
 from gsp_studio.gui.jobs.job import Job
-from gsp_studio.gui.state import Comparison, RunEntry
 
 
-class ComparisonJob(Job[tuple[RunEntry, ...], Comparison]):
-    """Matches runs with the first of them."""
+class ComparisonJob(Job[tuple[ComparedBasis, ...], Comparison]):
+    """Matches bases with the first of them."""
 
     def __init__(self, parent: QObject) -> None:
-        super().__init__(lambda runs: compare_runs(*runs), "gsp-compare", parent)
+        super().__init__(lambda bases: compare_bases(*bases), "gsp-compare", parent)
 
 
-def compare_runs(*runs: RunEntry) -> Comparison:
-    """Runs with their basis images in the cells of those of the first that they are most like."""
+def compare_bases(*bases: ComparedBasis) -> Comparison:
+    """Bases with their images in the cells of those of the first that they are most like."""
     from gsp_studio.core.matching import match_bases
 
-    first = runs[0].shown
+    first = bases[0]
     orders, cosines = [first.order], [np.ones(len(first.order))]
-    for other in runs[1:]:
-        matching = match_bases(first.W, other.shown.W)
-        orders.append(matching.cells_of_second(first.order, other.shown.W.shape[1]))
+    for other in bases[1:]:
+        matching = match_bases(first.W, other.W)
+        orders.append(matching.cells_of_second(first.order, other.W.shape[1]))
         cosines.append(matching.cosine[first.order])
     count = max(map(len, orders))
     return Comparison(
-        runs,
+        bases,
         tuple(np.pad(order, (0, count - len(order)), constant_values=-1) for order in orders),
         tuple(np.pad(cosine, (0, count - len(cosine))) for cosine in cosines),
     )

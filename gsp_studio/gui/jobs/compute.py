@@ -6,6 +6,7 @@ numba, SciPy and the solvers take a quarter of a second to import and longer to 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -19,11 +20,13 @@ from gsp_studio.backends.blocks import Matrix, OutOfCoreMatrix
 from gsp_studio.backends.cpu.processor import usable_cores
 from gsp_studio.core.diagnosis import energies_of
 from gsp_studio.core.distributed.coefficients import Coefficients
+from gsp_studio.core.divergence_iteration import with_measure
 from gsp_studio.core.encoding import coefficients
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.matching import match_bases
 from gsp_studio.core.metrics import self_product
 from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, check_params, factorize
+from gsp_studio.core.seeds import Seed, with_seeds
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.core.stopping import Stop
 from gsp_studio.engine.run import Outcome, Record, RunSpec
@@ -78,13 +81,20 @@ def known() -> Capabilities:
             device = "" if problem else get_backend(name, solver_threads()).device
             offered.append((name, f"{name}, {device}", reason_of(problem)))
     memory = None if backend.remote is None else backend.remote.memory
-    return Capabilities(methods, words, dict(STARTS), weighted, tuple(offered), memory)
+    return Capabilities(methods, words, dict(STARTS), weighted, tuple(offered), memory, METHODS.problems)
 
 
-def new_run(dataset: Dataset, choice: RunSettings, weights: Array | None = None, scheduler: str = "") -> Runner:
+def new_run(
+    dataset: Dataset,
+    choice: RunSettings,
+    weights: Array | None = None,
+    scheduler: str = "",
+    seeds: Sequence[Seed] = (),
+) -> Runner:
     """A run of what the panels say, on a cluster where one is named; ValueError when the data cannot have it."""
     X = dataset.X
     params = replace(choice.params, weights=weights_in_force(choice.params.method, weights, len(X)))
+    params = with_seeds(params, seeds)
     check_params(params, *X.shape)
     spec = RunSpec(X, params, choice.backend, solver_threads(), fingerprint=dataset.fingerprint, scheduler=scheduler)
     return Runner(spec)
@@ -154,9 +164,8 @@ def new_subset_refinement(request: SolveRequest, n_images: int) -> Runner:
 
 def new_fresh_fit(request: SolveRequest) -> Runner:
     """A run from the start at the targets of a request, as the settings say but for the rank, which is the basis's."""
-    weights = request.pinned.weights
-    method = "gsphals" if weights is None else "wgsphals"
-    params = replace(request.choice.params, rank=len(request.frame.order), method=method, weights=weights, held_out=0.0)
+    pinned, rank = request.pinned, len(request.frame.order)
+    params = replace(request.choice.params, rank=rank, method=pinned.solver, weights=pinned.weights, held_out=0.0)
     check_params(params, *request.dataset.X.shape)
     return Runner(RunSpec(request.dataset.X, params, request.choice.backend, solver_threads()))
 
@@ -186,7 +195,7 @@ def _refining(request: SolveRequest, H: Array | Coefficients, n_iter: int) -> Pa
     wanted, weights = request.choice.params, request.pinned.weights
     return Params(
         len(H),
-        "gsphals" if weights is None else "wgsphals",
+        request.pinned.solver,
         sparsity=wanted.sparsity,
         sparsity_h=wanted.sparsity_h,
         seed=wanted.seed,
@@ -251,6 +260,7 @@ def unprojected_basis(result: Result, origin: str) -> UnprojectedBasis:
         sparsity_h=average_sparsity(result.H.T) if isinstance(result.H, np.ndarray) else math.nan,
         weights=weights,
         backend=result.backend.partition(": ")[0] if result.backend.startswith("cuda") else "cpu",
+        method="" if METHODS[result.params.method].is_least_squares else "gspkl",
     )
 
 
@@ -300,8 +310,8 @@ def entry_of(
     origin: tuple[int, int] = (0, 0),
 ) -> RunEntry:
     """A run that has ended with a result, for the list of runs."""
-    result = outcome.result
-    assert result is not None
+    assert outcome.result is not None
+    result = with_measure(outcome.result, spec.X, spec.mask)
     method = METHODS[spec.params.method]
     # The target in force when the best iterate was made: a run may have been steered since.
     target = float(result.history.target[result.best_iter - 1])

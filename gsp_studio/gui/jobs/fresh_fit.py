@@ -43,7 +43,7 @@ class FreshFit(QObject):
         if request.locked or wanted.sparsity < pinned.sparsity + FAR or seconds > MOST_SECONDS:
             return
         self.is_running = True
-        self.activityChanged.emit("trying a start of its own at this sparsity")
+        self.activityChanged.emit("fitting from a new start at this sparsity")
         self._job.submit(request)
 
     def cancel(self) -> bool:

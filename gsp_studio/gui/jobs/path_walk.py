@@ -59,7 +59,7 @@ def new_walk(dataset: Dataset, choice: RunSettings, pinned: UnprojectedBasis) ->
     targets = np.linspace(own, max(HIGHEST, (1.0 + own) / 2.0), count_of_targets(pinned))
     params = Params(
         len(pinned.H),
-        "gsphals" if pinned.weights is None else "wgsphals",
+        pinned.solver,
         sparsity_h=choice.params.sparsity_h,
         seed=choice.params.seed,
         max_iter=refining_iterations(dataset.X),

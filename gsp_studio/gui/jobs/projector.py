@@ -18,7 +18,7 @@ from gsp_studio.backends import OutOfDeviceMemory
 from gsp_studio.backends.blocks import Matrix
 from gsp_studio.backends.data_access import blocks_of
 from gsp_studio.core.diagnosis import energies_of
-from gsp_studio.core.metrics import GramError, self_product
+from gsp_studio.core.metrics import GramError, self_product, unknown_error
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.projection import Projection, group_sparse_projection
 from gsp_studio.core.results import Iterate, Result
@@ -203,6 +203,8 @@ class Projector:
             unit = pinned.gram.unit
             X, inside = unit.data_inside(self._dataset.X), unit.coefficients_inside(H)
             gram = replace(pinned.gram, A=_product(X, inside), G=self_product(inside.T))
+            if gram.measure is not None:  # it is that of the other coefficients
+                gram = replace(gram, measure=unknown_error)
             self._sparse = _Coefficients(s_h, H, gram, float(projection.sparsity))
         return self._sparse
 

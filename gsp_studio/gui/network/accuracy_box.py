@@ -6,18 +6,10 @@ import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QStackedLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.network.state import AccuracyCurve
+from gsp_studio.gui.network.state import SOURCES, AccuracyCurve
 from gsp_studio.gui.widgets.controls import Button, ElidedLabel, label
 from gsp_studio.gui.widgets.growing_plot import GrowingPlot
 
-#: Sources of images: what `sourceRequested` brings, and its words.
-SOURCES = {
-    "last": "",  # the file of the last time, named by `set_last`
-    "open": "The images that are open in the app",
-    "folder": "A folder with a folder for each class...",
-    "files": "A file of images with labels...",
-    "digits": "The 1797 digits of scikit-learn",
-}
 _HINT = "Accuracy against s, on images with labels"
 _TEACH = (
     "Evaluated are networks that are known by the names and shapes of their weights, chains of linear layers, and\n"

@@ -12,9 +12,8 @@ from PySide6.QtCore import QObject, QSettings
 from PySide6.QtGui import QUndoGroup
 from PySide6.QtWidgets import QFileDialog, QMainWindow
 
-from gsp_studio.gui.network.accuracy_box import SOURCES
 from gsp_studio.gui.network.session import SAME_EVENT, NetworkSession
-from gsp_studio.gui.network.state import SUFFIXES, KeptNetwork
+from gsp_studio.gui.network.state import SOURCES, SUFFIXES, KeptNetwork
 
 if TYPE_CHECKING:
     from gsp_studio.gui.network.compute import LayerPath

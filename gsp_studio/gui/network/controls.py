@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from gsp_studio.gui.network.state import METHODS, MODES, DisplayedNetwork, NetworkSettings, NetworkSizes
 from gsp_studio.gui.network.words import size_lines
 from gsp_studio.gui.theme import Themed, icon
-from gsp_studio.gui.widgets.controls import Button, CheckBox, ElidedLabel, ReadOut, label
+from gsp_studio.gui.widgets.controls import Button, CheckBox, ElidedLabel, label
 from gsp_studio.gui.widgets.slider import SparsitySlider
 from gsp_studio.gui.widgets.sparsity_bars import SparsityBars
 from gsp_studio.gui.widgets.sparsity_input import SparsityInput
@@ -70,7 +70,7 @@ class NetworkControls(Themed, QWidget):
         self.bars = SparsityBars("layer", ("click to select it", "click to select it"))
         self._name = label("Sparsity")
         self._bars_name = label("", muted=True)
-        self._read_out, self._note = ReadOut(), ElidedLabel()
+        self._read_out, self._note = ElidedLabel(), ElidedLabel()
         self._names: tuple[str, ...] = ()
         self._choice = NetworkSettings()
         self._layer = ""

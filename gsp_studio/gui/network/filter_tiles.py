@@ -27,7 +27,7 @@ class FilterTiles(TileView):
         super().__init__(parent)
         self.setAccessibleName("Filters of the layer")
         self.setAcceptDrops(False)  # files that are dropped here are the panel's
-        self._table = np.vstack([signed_table(), np.array([GAP_COLOUR], np.uint8)])
+        self.set_colours(np.vstack([signed_table(), np.array([GAP_COLOUR], np.uint8)]))
         self.pictures: Pictures | None = None
         self._values: Array | None = None
         self._tiles: TileBuffer | None = None

@@ -23,6 +23,14 @@ _SHARED = {"layer": "each layer", "own": "separate s", "network": "whole network
 
 #: Of files that are networks and nothing else: wherever they are opened, they come here.
 SUFFIXES = (".safetensors", ".pt", ".pth", ".th", ".onnx")
+#: Where images with labels come from: what `sourceRequested` brings, and its words.
+SOURCES = {
+    "last": "",  # the file of the last time, named by `set_last`
+    "open": "The images that are open in the app",
+    "folder": "A folder with a folder for each class...",
+    "files": "A file of images with labels...",
+    "digits": "The 1797 digits of scikit-learn",
+}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
@@ -9,11 +10,12 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Phase, RunEntry, View
 from gsp_studio.gui.texts import about_basis, pixel_value, words_in_tiles
+from gsp_studio.gui.widgets.colour_bar import ColourBar
 from gsp_studio.gui.widgets.controls import ElidedLabel, label
-from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
+from gsp_studio.gui.widgets.tile_buffer import GAP, Contrast, TileBuffer
 from gsp_studio.gui.widgets.tile_motion import TileMotion
 from gsp_studio.gui.widgets.tile_spread import TileSpread
-from gsp_studio.gui.widgets.tile_view import TileView
+from gsp_studio.gui.widgets.tile_view import TileView, colour_table
 from gsp_studio.gui.widgets.view_panel import ViewPanel
 
 if TYPE_CHECKING:
@@ -23,18 +25,22 @@ if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
 
 _OPEN = "Open your images to see what they are made of"
-_OPEN_HINT = "or drop a folder, .npy, .npz or .mat file here"
+_OPEN_HINT = "or drop a folder or a file here"
 _OFFERS = {"folder": "Open a folder of images...", "files": "Open a file...", "sample": "Try the sample faces"}
+#: Pixels of the bar of colours, and what it tells.
+_BAR_WIDTH = 160
+_BAR_TIP = "Of the selected basis image where each has its own white; max: the maximum of each"
 
 
-def _canvas(caption: QWidget, under_pointer: QWidget, view: QWidget) -> QWidget:
-    """The tiles under a line of words."""
+def _canvas(caption: QWidget, under_pointer: QWidget, bar: QWidget, view: QWidget) -> QWidget:
+    """The tiles under a line of words and the bar of their colours."""
     line = QWidget()
     line.setObjectName("canvasLine")
     row = QHBoxLayout(line)
-    row.setContentsMargins(12, 6, 12, 2)
+    row.setContentsMargins(12, 2, 0, 0)
     row.addWidget(caption, 1)
     row.addWidget(under_pointer)
+    row.addWidget(bar)
     full = QWidget()
     box = QVBoxLayout(full)
     box.setContentsMargins(0, 0, 0, 0)
@@ -52,7 +58,7 @@ class MontagePanel(ViewPanel):
     lockToggled = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(_OPEN, "Press Run (Space) to take these images apart", _OPEN_HINT, _OFFERS, parent)
+        super().__init__(_OPEN, "Press Run (Space) to factorize these images", _OPEN_HINT, _OFFERS, parent)
         self.view = TileView(is_filling=True)
         self.view.about = self._about
         self.motion = TileMotion(self)
@@ -74,7 +80,9 @@ class MontagePanel(ViewPanel):
         self._caption = ElidedLabel()
         self._caption.setProperty("muted", True)
         self._under_pointer = label()
-        self._stack.addWidget(_canvas(self._caption, self._under_pointer, self.view))
+        self.bar = ColourBar(width=_BAR_WIDTH)
+        self._table = colour_table(View.colours)[:GAP]
+        self._stack.addWidget(_canvas(self._caption, self._under_pointer, self.bar, self.view))
         self.view.picked.connect(self._pick)
         self.view.pickedMore.connect(self._pick_more)
         self.view.hovered.connect(self._tell_pixel)
@@ -98,6 +106,7 @@ class MontagePanel(ViewPanel):
         session.display.markedChanged.connect(self.set_marked)
         session.display.viewChanged.connect(self.set_view)
         session.runs.stabilityChanged.connect(self.set_stability)
+        session.undo.stack.indexChanged.connect(self._scale_anew)
         self.basisPicked.connect(session.display.select)
         self.basesPicked.connect(session.display.mark)
         self.lockToggled.connect(session.slider.toggle_locked)
@@ -127,6 +136,8 @@ class MontagePanel(ViewPanel):
         fresh = self._buffer is None or self._buffer.count != count  # another data set has its own
         if self._buffer is None or fresh:
             self._buffer, self._coarse = TileBuffer.of(dataset, count, self._bars), None
+        if shown.is_solved:
+            self._buffer.reset_levels()  # what is at rest is drawn as it is, whatever led there
         self._buffer.fill(shown.W, shown.order, self._is_column_major, self._contrast)
         if fresh:
             self.view.set_buffer(self._buffer)
@@ -136,6 +147,7 @@ class MontagePanel(ViewPanel):
         self._draw_labels()
         self.view.words.set_words(self._buffer, words_in_tiles(shown))
         self._draw_bars(shown)
+        self._tell_values()
         if self._selected >= 0:
             self._frame_selected()
             self._frame_marked()
@@ -237,6 +249,7 @@ class MontagePanel(ViewPanel):
         """Frame a basis image; -1 for none."""
         self._selected = basis
         self._frame_selected()
+        self._tell_values()
 
     def _frame_selected(self) -> None:
         tile = -1 if self._shown is None else self._shown.tile_of(self._selected)
@@ -264,6 +277,8 @@ class MontagePanel(ViewPanel):
             self._bars, self._buffer = view.bars, None
             self._draw()
         self.view.set_colour_map(view.colours)
+        self._table = colour_table(view.colours)[:GAP]
+        self._tell_values()
         self._spread.set_on(view.spread)
         self._spread.draw(self._shown, self._dataset, self._buffer)
         self._tell_caption()
@@ -271,6 +286,11 @@ class MontagePanel(ViewPanel):
         if not view.labels:
             self.view.set_labels(())
         self._draw_labels()
+
+    def _scale_anew(self, _step: int) -> None:
+        """A step was done or undone: white that tiles share is what it would be without those before it."""
+        if self._contrast is not Contrast.TILE:
+            self.reset_view(fit=False)
 
     def reset_view(self, fit: bool = True) -> None:
         """White from the images as they are now, and all tiles in view."""
@@ -296,6 +316,12 @@ class MontagePanel(ViewPanel):
         legend = self._spread.legend
         self._caption.setText(text)
         self._caption.tip = f"{text}\n\n{legend}" if legend else ""
+
+    def _tell_values(self) -> None:
+        """Name the values of the colours: of the selected basis image where each has its own white."""
+        if self._buffer is not None and self._shown is not None and self._dataset is not None:
+            self.bar.setVisible(self._dataset.channels == 1 and self._dataset.grid is None)
+            self.bar.set_bar("", self._table, ("0", _white_words(self._buffer, self._shown, self._selected)), _BAR_TIP)
 
     def _pick(self, tile: int) -> None:
         if self._shown is not None:
@@ -323,11 +349,18 @@ class MontagePanel(ViewPanel):
     def _tell_pixel(self, tile: int, row: int, column: int) -> None:
         self._place = (tile, row, column)
         if self._shown is None or self._dataset is None or not 0 <= tile < len(self._shown.order):
-            self._under_pointer.clear()
+            self._under_pointer.setText("")  # clear() lays the view out anew each time
             return
         basis = int(self._shown.order[tile])
         spread = self._spread.under(self._shown, self._dataset, basis, row, column)
         self._under_pointer.setText(_words_at(self._shown, self._dataset, basis, row, column) + spread)
+
+
+def _white_words(buffer: TileBuffer, shown: DisplayedBasis, basis: int) -> str:
+    """The value of white, of all tiles or of a basis image; "max" where each has its own."""
+    if not math.isnan(buffer.white):
+        return f"{buffer.white:.3g}"
+    return f"{float(shown.W[:, basis].max()):.3g}" if 0 <= basis < shown.W.shape[1] else "max"
 
 
 def _is_by_energy(shown: DisplayedBasis) -> bool:

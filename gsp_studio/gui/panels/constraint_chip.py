@@ -43,8 +43,10 @@ class ConstraintChip(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._text = self._second = self._here = self._backend = ""
-        self._least = self._residual = math.nan
-        self._result: DisplayedBasis | None = None
+        self._least = math.nan
+        self._shown: DisplayedBasis | None = None
+        #: The run whose KKT residual is known, and that.
+        self._residual: tuple[RunEntry | None, float] = (None, math.nan)
         self._cautions: tuple[Caution, ...] = ()
         self._better: tuple[Caution, ...] = ()
         self._rivals: tuple[Caution, ...] = ()
@@ -76,8 +78,7 @@ class ConstraintChip(QWidget):
             self._met, text = math.isnan(shown.target) or shown.meets_target, target_words(shown)
         self._least = math.nan if shown is None else float(shown.W.min(initial=0.0))
         self._is_afar = shown is not None and not shown.has_coefficients
-        if shown is not self._result:
-            self._residual = math.nan
+        self._shown = shown
         self._cautions = () if shown is None else _cautions_about(shown)
         self._tell(text)
         if shown is not None:
@@ -95,20 +96,18 @@ class ConstraintChip(QWidget):
     def set_glimpse(self, glimpse: BasisPreview) -> None:
         """Tell about a basis that is still to be computed in full."""
         self._met = not glimpse.attained < glimpse.target - TOLERANCE
-        self._residual, self._cautions = math.nan, ()
+        self._shown, self._cautions = None, ()
         self._tell(target_words(glimpse))
 
     def set_residual(self, entry: RunEntry, residual: float) -> None:
         """Tell how far a run's result is from standing still, while that is on the screen."""
-        self._result, self._residual = entry.shown, residual
+        self._residual = entry, residual
         self._tell_second()
 
     def set_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
         """Know which result is on the screen, and what computed it; -1: none is."""
         result = runs[index].outcome.result if index >= 0 else None
         self._backend = self._here if result is None else result.backend
-        if index < 0:
-            self._residual = math.nan
         self._rivals = _better_than(runs, index)
         self.set_stability(runs[index] if index >= 0 else None)
 
@@ -126,7 +125,9 @@ class ConstraintChip(QWidget):
         self._tell_second()
 
     def _tell_second(self) -> None:
-        kkt = "–" if math.isnan(self._residual) else f"{self._residual:.1e}"
+        entry, residual = self._residual
+        is_of_shown = entry is not None and self._shown is not None and entry.shown.W is self._shown.W
+        kkt = "–" if not is_of_shown or math.isnan(residual) else f"{residual:.1e}"
         least = "–" if math.isnan(self._least) else f"{self._least:.3g}"
         backend = self._backend
         if self._is_afar and gives_same_bits(backend):  # a run that goes on: its result has not named its workers yet

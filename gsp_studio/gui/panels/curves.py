@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QMouseEvent
-from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.state import Comparison, Phase, RunEntry, RunEvent, RunSettings
+from gsp_studio.gui.compared_basis import ComparedBasis, Comparison
+from gsp_studio.gui.state import DisplayedBasis, Phase, RunEvent, RunSettings
 from gsp_studio.gui.theme import Themed, current_theme
 from gsp_studio.gui.widgets.controls import label
-from gsp_studio.gui.widgets.curve_overlay import CurveOverlay, course_of
-from gsp_studio.gui.widgets.error_curves import ErrorCurves, faint, mark_single, thinned
+from gsp_studio.gui.widgets.curve_overlay import CurveOverlay, RunCourse, course_of, draw_course
+from gsp_studio.gui.widgets.error_curves import ErrorCurves, draw_pieces, faint
 from gsp_studio.gui.widgets.scrub_plot import curve_pen, make_bare, tint_axes
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ _TICK_ROOM = 18
 #: Smallest error in % that a logarithmic axis shows.
 _LEAST_ERROR = 1e-6
 
+#: Milliseconds from what comes in a run until it is drawn.
+_LATER_MS = 100
 #: Iterations of a run up to which its whole length is on the axis from the start.
 _LONG = 1000
 
@@ -68,12 +71,14 @@ class CurvesPanel(Themed, QWidget):
         #: Columns of the `History` of the run, which grow.
         self._columns: dict[str, array[float]] = {}
         self._last = 1
+        #: Draws what came in a run: apart from the tiles of the same moment, and not as often.
+        self._later = QTimer(self, singleShot=True, interval=_LATER_MS)
+        self._later.timeout.connect(self._draw)
         self._error_plot = self._plot("error, %")
         self._sparsity_plot = self._plot("sparsity")
         self._marks: tuple[RunEvent, ...] = ()
-        #: Iterations, errors and sparsities of the run that this one is a branch of, and errors for the range.
-        self._origin: Array = np.zeros((0, 3))
-        self._origin_settled: Array = np.zeros(0)
+        #: Of the run that this one is a branch of.
+        self._origin: RunCourse | None = None
         self._origin_curves = (self._error_plot.plot(), self._sparsity_plot.plot())
         self._mark_lines = tuple(pg.PlotCurveItem(connect="pairs") for _ in range(2))
         self._mark_heads = pg.ScatterPlotItem(symbol="t", size=9, hoverable=True, tip=_tip)
@@ -85,7 +90,7 @@ class CurvesPanel(Themed, QWidget):
         self._target_curve = self._sparsity_plot.plot()
         self._sparsity_curve = self._sparsity_plot.plot()
         self._overlay = CurveOverlay(self._error_plot, self._sparsity_plot)
-        self._compared: tuple[RunEntry, ...] = ()
+        self._compared: tuple[ComparedBasis, ...] = ()
         self._is_comparing = self._is_running = False
         self.log_axis = QAction("Logarithmic error axis", self, checkable=True)
         self.log_axis.toggled.connect(self._set_log)
@@ -111,9 +116,13 @@ class CurvesPanel(Themed, QWidget):
         empty = label("Error and sparsity of a run appear here: press Run (Space).", muted=True)
         empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         full = QWidget()
-        row = QHBoxLayout(full)
-        row.setContentsMargins(0, 0, 0, 0)
+        box = QVBoxLayout(full)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(0)
+        box.addWidget(self._overlay.legend)
+        row = QHBoxLayout()
         row.setSpacing(1)
+        box.addLayout(row, 1)
         row.addWidget(self._error_plot)
         row.addWidget(self._sparsity_plot)
         self._stack = QStackedLayout(self)
@@ -124,6 +133,7 @@ class CurvesPanel(Themed, QWidget):
         """Show the state of a session, and change it as the user asks."""
         self.branchRequested.connect(window.branch_at)
         session.phaseChanged.connect(self.set_phase)
+        session.display.shownChanged.connect(self.set_shown)
         session.datasetChanged.connect(self.set_dataset)
         session.settings.choiceChanged.connect(self.set_choice)
         session.course.originChanged.connect(self.set_origin)
@@ -154,6 +164,12 @@ class CurvesPanel(Themed, QWidget):
         """The axis of iterations ends where a run of this choice does, while that is going."""
         self._last = max(1, choice.params.max_iter)
 
+    def set_shown(self, shown: DisplayedBasis | None) -> None:
+        """Name the error of what is shown."""
+        axis = self._error_plot.getPlotItem().getAxis("left")
+        if shown is not None and axis.labelText != f"{shown.error_name}, %":  # which takes as long as a move may
+            axis.setLabel(f"{shown.error_name}, %")
+
     def set_records(self, records: Sequence[Record]) -> None:
         """Show these and no others."""
         self._columns = {}
@@ -169,7 +185,10 @@ class CurvesPanel(Themed, QWidget):
         self._columns = self._columns or {name: array("d") for name in HISTORY}
         for name, column in self._columns.items():
             column.extend(getattr(record, name) for record in records)
-        self._draw()
+        if not self._is_running or self._stack.currentIndex() != 1:
+            self._draw()
+        elif not self._later.isActive():
+            self._later.start()
         if self._stack.currentIndex() != 1:
             self._stack.setCurrentIndex(1)
 
@@ -181,9 +200,11 @@ class CurvesPanel(Themed, QWidget):
 
     def set_origin(self, records: Sequence[Record]) -> None:
         """The run that this one is a branch of, drawn faintly behind it."""
-        self._origin, self._origin_settled = course_of(records)
-        for curve, values in zip(self._origin_curves, self._origin.T[1:], strict=True):
-            _draw_curve(curve, self._origin[:, 0], values)
+        self._origin = course_of(records) if records else None
+        if self._origin is not None:
+            draw_course(self._origin_curves, self._origin)
+        for curve in self._origin_curves if self._origin is None else ():
+            curve.clear()
 
     def set_comparison(self, comparison: Comparison) -> None:
         """Overlay the curves of the compared runs while the comparison is in view."""
@@ -227,21 +248,24 @@ class CurvesPanel(Themed, QWidget):
     def _draw(self) -> None:
         from gsp_studio.core.results import History
 
+        self._later.stop()
+        if not self._count:
+            return
         # Views of the arrays, which cannot grow while one is alive: none is kept.
         history = History(**{name: np.frombuffer(column) for name, column in self._columns.items()})
         n, sparsity, target = history.n_iter, history.sparsity, history.target
-        has_target = not math.isnan(target[-1])
         settled = self._errors.draw(history)
-        _draw_curve(self._sparsity_curve, n, sparsity)
-        there = slice(None if has_target else 0)
-        _draw_curve(self._target_curve, n[there], target[there])
+        draw_pieces(self._sparsity_curve, history, sparsity)
+        aimed = history.chosen(slice(0)) if math.isnan(target[-1]) else history
+        draw_pieces(self._target_curve, aimed, aimed.target)
         # A run that has ended, before its time or not, fills the axis; what is compared has it alone.
         last = int(n[-1]) if not self._is_running else axis_end(int(n[-1]), self._last)
         end = self._overlay.last or max(2, last)
         # The first iterations are far above the rest: the range follows what is left after them.
-        settled = np.concatenate([settled, self._origin_settled])
+        if self._origin is not None:
+            settled = np.concatenate([settled, self._origin.errors])
         if self._overlay.last:
-            settled = self._overlay.settled(1)
+            settled = self._overlay.errors()
         low, high = float(settled.min()), float(settled.max())
         margin = 0.08 * (high - low) or 1.0
         above = 3.0 if self._errors.legend.isVisible() else 1.0
@@ -256,9 +280,10 @@ class CurvesPanel(Themed, QWidget):
         self._error_plot.getPlotItem().getAxis("left").setTicks(ticks)
         self._error_plot.setRange(xRange=(0, end), yRange=(bottom, top), padding=0)
         self._draw_marks(bottom, top, top - 0.5 * margin)
-        values = np.concatenate([sparsity, target[~np.isnan(target)], self._origin[:, 2]])
+        origin = sparsity[:0] if self._origin is None else self._origin.history.sparsity
+        values = np.concatenate([sparsity, target[~np.isnan(target)], origin])
         if self._overlay.last:
-            values = self._overlay.settled(2)
+            values = self._overlay.sparsities()
         low, high = float(values.min()), float(values.max())
         low, high = max(0.0, math.floor(10 * low - 0.5) / 10), min(1.02, math.ceil(10 * high + 0.5) / 10)
         self._sparsity_plot.setRange(xRange=(0, end), yRange=(low, high), padding=0)
@@ -273,12 +298,6 @@ class CurvesPanel(Themed, QWidget):
         for lines, ends in zip(self._mark_lines, ((bottom, top), (0.0, 2.0)), strict=True):
             lines.setData(np.repeat(at, 2), np.tile(ends, len(at)))
         self._mark_heads.setData(at, np.full(len(at), height), data=list(self._marks))
-
-
-def _draw_curve(curve: pg.PlotDataItem, n: Array, values: Array) -> None:
-    drawn = thinned(values)
-    curve.setData(n[drawn], values[drawn])
-    mark_single(curve, len(drawn))
 
 
 def _tip(x: float, y: float, data: RunEvent) -> str:

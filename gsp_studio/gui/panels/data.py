@@ -14,6 +14,7 @@ from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, ElidedLabel, label, plain
 from gsp_studio.gui.widgets.dataset_pictures import pictures_of
 from gsp_studio.gui.widgets.picture import Picture
+from gsp_studio.io.axis_text import describe_axis
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
@@ -32,7 +33,8 @@ class DataPanel(Themed, QWidget):
         super().__init__(parent)
         self.layout_button = Button("Layout...")
         self._name = ElidedLabel("no data yet")
-        self._facts = {key: label() for key in ("images", "shape", "values")}
+        self._facts: dict[str, QLabel] = {key: label() for key in ("images", "shape", "values")}
+        self._facts["axes"] = self._axes = ElidedLabel()
         self._pictures = Picture(48)
         self._rows = QFormLayout()
         self._lay_out()
@@ -47,7 +49,7 @@ class DataPanel(Themed, QWidget):
         rows = self._rows
         rows.setHorizontalSpacing(12)
         rows.setVerticalSpacing(4)
-        for key, title in (("images", "Images"), ("shape", "Shape"), ("values", "Values")):
+        for key, title in (("images", "Images"), ("shape", "Shape"), ("axes", "Axes"), ("values", "Values")):
             head = QLabel(title)
             head.setProperty("muted", True)
             rows.addRow(head, self._facts[key])
@@ -101,6 +103,9 @@ class DataPanel(Themed, QWidget):
             self._facts["images"].setText(f"{plural(n, 'spectrum', 'spectra')}  ({size})")
             self._facts["shape"].setText(f"{m} bands, {height} × {width} pixels")
         self._facts["shape"].setToolTip(f"{plural(m // dataset.channels, 'pixel')}, order {dataset.order}")
+        told = [describe_axis(axis, dataset.places(axis.dimension)) for axis in reversed(dataset.axes)]
+        self._axes.setText("; ".join(told))
+        self._axes.tip = "\n".join(told)
         self._facts["values"].setText(dataset.X.dtype.name)
         self._facts["values"].setToolTip(plain("\n".join(dataset.steps) or "as they are"))
         chosen = np.unique(np.linspace(0, n - 1, min(n, _THUMBNAILS)).astype(int))
@@ -109,3 +114,4 @@ class DataPanel(Themed, QWidget):
         else:  # the picture that the pixels make, at all bands together
             self._pictures.set_images(list(dataset.maps(np.mean(dataset.X, axis=0)[None])))
         self._set_filled(True)
+        self._rows.setRowVisible(self._axes, bool(told))

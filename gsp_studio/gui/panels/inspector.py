@@ -6,16 +6,16 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image
 from gsp_studio.gui.state import DisplayedBasis
 from gsp_studio.gui.texts import percent
 from gsp_studio.gui.widgets.adaptive_split import AdaptiveSplit
 from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, label, label_row
-from gsp_studio.gui.widgets.dataset_pictures import columns_of, pictures_of
+from gsp_studio.gui.widgets.dataset_pictures import columns_of, long_name, pictures_of
 from gsp_studio.gui.widgets.error_map import ErrorMap
 from gsp_studio.gui.widgets.film_strip import FilmStrip
 from gsp_studio.gui.widgets.fit_plates import FitPlates
@@ -86,7 +86,7 @@ class InspectorPanel(ViewPanel):
         row.addWidget(self.view)
         row.addStretch()
         row.addWidget(self.order)
-        self._pages = QStackedLayout()
+        self._pages = _Pages()
         self._pages.addWidget(self._images_page())
         self._pages.addWidget(self.map)
         self._pages.addWidget(self.picture)
@@ -95,7 +95,7 @@ class InspectorPanel(ViewPanel):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(0)
         box.addWidget(header)
-        box.addLayout(self._pages, 1)
+        box.addWidget(self._pages, 1)
         self._stack.addWidget(full)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFocusProxy(self.strip)
@@ -131,6 +131,7 @@ class InspectorPanel(ViewPanel):
         session.analyses.errorsFound.connect(self.set_errors)
         session.analyses.fitFound.connect(self.set_fit)
         session.analyses.pictureFound.connect(self.picture.set_picture)
+        session.undo.stack.indexChanged.connect(self._scale_anew)
         self.basisPicked.connect(session.display.select)
         self.errorsRequested.connect(session.analyses.find_errors)
         self.fitRequested.connect(session.analyses.find_fit)
@@ -147,6 +148,7 @@ class InspectorPanel(ViewPanel):
         self.view.offer(PICTURE, dataset.whole is not None)
         self.strip.set_images(lambda image: pictures_of(dataset, image)[0], dataset.X.shape[1])
         self.strip.set_order(np.arange(dataset.X.shape[1]), _number)
+        self.strip.about = lambda image: long_name(dataset, image)
         self.set_shown(None)
         self.set_activity("")
 
@@ -214,7 +216,15 @@ class InspectorPanel(ViewPanel):
         if self._fit is not None and self._fit_of[1] == self._image:
             self._draw(dataset, self._fit)
 
+    def _scale_anew(self, _step: int) -> None:
+        """A step was done or undone: colours mean what they would without those before it."""
+        self._fit_of = None, -1
+        self.plates.forget_spread()
+        self._refresh()
+
     def _take(self, shown: DisplayedBasis, fit: ImageFit) -> None:
+        if shown.is_solved:
+            self.plates.forget_spread()
         self.plates.set_spread(self._image, fit)
         self._fit, self._fit_of = fit, (shown, self._image)
 
@@ -288,6 +298,7 @@ class InspectorPanel(ViewPanel):
 
     def _change_view(self, index: int) -> None:
         self._pages.setCurrentIndex(index)
+        self._pages.updateGeometry()
         self.order.setVisible(index == IMAGES)
         self._refresh()
 
@@ -295,6 +306,15 @@ class InspectorPanel(ViewPanel):
         """Draw what has changed behind the other tabs."""
         super().showEvent(event)
         self._refresh()
+
+
+class _Pages(QStackedWidget):
+    """Pages that ask for the room of the one in front, not for that of the tallest."""
+
+    def minimumSizeHint(self) -> QSize:
+        """That of the page in front."""
+        page = self.currentWidget()
+        return super().minimumSizeHint() if page is None else page.minimumSizeHint()
 
 
 def _number(image: int) -> str:

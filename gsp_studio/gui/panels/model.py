@@ -154,18 +154,19 @@ class ModelPanel(QWidget):
         for name, (title, summary, _) in known.methods.items():
             self.method.addItem(title, name)
             self.method.setItemData(self.method.count() - 1, summary, Qt.ItemDataRole.ToolTipRole)
+        for name, reason in known.unusable.items():
+            _add_disabled(self.method, name, reason)
         self.start.clear()
         for name, summary in known.starts.items():
             self.start.addItem(name, name)
             self.start.setItemData(self.start.count() - 1, summary, Qt.ItemDataRole.ToolTipRole)
         self.backend.clear()
         for name, words, reason in known.backends:
+            if reason:
+                _add_disabled(self.backend, name, reason)
+                continue
             self.backend.addItem("automatic" if name == "auto" else name, name)
-            row = self.backend.count() - 1
-            self.backend.setItemData(row, reason or words, Qt.ItemDataRole.ToolTipRole)
-            items = self.backend.model()
-            assert isinstance(items, QStandardItemModel)
-            items.item(row).setEnabled(not reason)  # grey, and the reason is its tool tip
+            self.backend.setItemData(self.backend.count() - 1, words, Qt.ItemDataRole.ToolTipRole)
         self.set_choice(self._choice)
 
     def set_dataset(self, dataset: Dataset) -> None:
@@ -242,6 +243,16 @@ class ModelPanel(QWidget):
             self._remark.setText(f"⚠ {self._choice.params.rank} of at most {self._most}: parts may copy whole images")
             self._remark.setStyleSheet(f"color: {current_theme().amber}")
         self._remark.setVisible(too_many or is_near)
+
+
+def _add_disabled(box: ComboBox, name: str, reason: str) -> None:
+    """Add a grey row, whose tool tip is the reason."""
+    box.addItem(name, name)
+    row = box.count() - 1
+    box.setItemData(row, reason, Qt.ItemDataRole.ToolTipRole)
+    items = box.model()
+    assert isinstance(items, QStandardItemModel)
+    items.item(row).setEnabled(False)
 
 
 def _are_alike(first: RunSettings, second: RunSettings) -> bool:

@@ -191,6 +191,8 @@ class RunPanel(Themed, QWidget):
         self.cancel.setText("Cancelling..." if self._phase is Phase.CANCELLING else "Cancel")
 
     def _words(self) -> str:
+        if self._phase in (Phase.STARTING, Phase.EMPTY):
+            return ""  # the middle of the window tells it
         if not self._phase.is_run:
             ready = self._hindrance or "ready"
             return f"{self._activity}..." if self._activity else {Phase.IDLE: ready}.get(self._phase, "")

@@ -136,6 +136,7 @@ class RunsPanel(QWidget):
         header.setSortIndicatorClearable(True)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         table.setSortingEnabled(True)
+        header.setSortIndicatorShown(False)  # the heading has it as a letter, which has a place of its own
         table.clicked.connect(self._click)
         table.activated.connect(self._activate)
         table.deletePressed.connect(lambda: self._delete(self._selected()))
@@ -170,7 +171,7 @@ class RunsPanel(QWidget):
         session.live.recordsAdded.connect(self._follow_records)
         self.runChosen.connect(session.control.show)
         self.remarked.connect(session.runs.remark)
-        self.deleteRequested.connect(session.runs.delete)
+        self.deleteRequested.connect(session.control.delete)
         self.continueRequested.connect(session.control.continue_run)
         session.known.connect(lambda known: self._methods.update({name: m[0] for name, m in known.methods.items()}))
         self._window = window

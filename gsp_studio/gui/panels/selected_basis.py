@@ -13,9 +13,10 @@ from gsp_studio.gui.jobs.inspection import Users, users_of
 from gsp_studio.gui.state import DisplayedBasis, RunEntry
 from gsp_studio.gui.texts import STABILITY, over_seeds, percent
 from gsp_studio.gui.widgets.controls import Button, label, plain, reserve
-from gsp_studio.gui.widgets.dataset_pictures import pictures_of
+from gsp_studio.gui.widgets.dataset_pictures import long_name, pictures_of, short_name
 from gsp_studio.gui.widgets.histogram import Histogram
 from gsp_studio.gui.widgets.picture import Picture
+from gsp_studio.io.scale_bar import scale_bar_of
 
 if TYPE_CHECKING:
     from gsp_studio.experiments.stability import BasisStability
@@ -149,6 +150,9 @@ class BasisPanel(QWidget):
     def set_dataset(self, dataset: Dataset) -> None:
         """Reshape as this data set's images."""
         self._dataset = dataset
+        bar = scale_bar_of(dataset)
+        self._picture.set_scale(bar if dataset.grid is None else None)
+        self._users[0].set_scale(bar if dataset.grid is not None else None)
 
     def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Show the selected column of this basis."""
@@ -232,7 +236,8 @@ class BasisPanel(QWidget):
         images = pictures_of(dataset, top)
         half = -(-len(top) // 2)
         for row, part in ((self._users[0], slice(0, half)), (self._users[1], slice(half, len(top)))):
-            row.set_images(images[part], tuple(f"{j + 1}" for j in top[part]))
-        names = "\n".join(f"{dataset.names[j]}: {weight:.3g}" for j, weight in zip(top, weights, strict=True))
+            row.set_images(images[part], tuple(short_name(dataset, j) for j in top[part]))
+        told = zip(top, weights, strict=True)
+        names = "\n".join(f"{long_name(dataset, j)}: {weight:.3g}" for j, weight in told)
         for row in self._users:
             row.setToolTip(plain(f"Coefficient times length of the basis image\n{names}"))

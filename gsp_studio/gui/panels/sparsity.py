@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Phase, RunSettings, UnprojectedBasis, View
 from gsp_studio.gui.texts import error_words
 from gsp_studio.gui.theme import Themed, icon
-from gsp_studio.gui.widgets.controls import Button, CheckBox, label, reserve
+from gsp_studio.gui.widgets.controls import Button, CheckBox, ElidedLabel, label, reserve
 from gsp_studio.gui.widgets.slider import SparsitySlider
 from gsp_studio.gui.widgets.sparsity_bars import SparsityBars
 from gsp_studio.gui.widgets.sparsity_input import SparsityInput
@@ -76,7 +76,7 @@ class SparsityPanel(Themed, QWidget):
         self.refine.setToolTip(_TEACH_REFINE)
         self.refine.setChecked(True)
         self.unlock = Button("Unlock all")
-        self._read_out = label()
+        self._read_out = ElidedLabel()
         self._pinned_text = label(muted=True)
         self._shown: DisplayedBasis | None = None
         self._selected = -1

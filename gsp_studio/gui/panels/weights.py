@@ -49,7 +49,8 @@ _TEACH = (
 class WeightsPanel(Themed, ViewPanel):
     """Edits one weight a pixel; `weightsChanged` brings them in the data set's pixel order, None where all are equal.
 
-    Only the user's hand makes signals. Edits can be undone until a setter brings other weights or another data set.
+    Only the user's hand makes signals. Edits can be undone until a setter brings other weights than an edit back or on,
+    or another data set.
     """
 
     weightsChanged = Signal(object)  # ndarray (m,), float64 in [0, 1], read-only; or None: all equal
@@ -206,9 +207,10 @@ class WeightsPanel(Themed, ViewPanel):
         else:
             top = float(np.max(weights))
             image = self._image_of(np.asarray(weights, np.float64) / (top if top > 1.0 else 1.0))
+        if not self._history.follow(self.canvas.weights, image):  # the window's Undo takes strokes back, too
+            self._history.clear()
         self.canvas.set_weights(image)
         self._sent = weights
-        self._history.clear()
         self._show_history()
 
     def set_bases(self, plain: DisplayedBasis | None, weighted: DisplayedBasis | None) -> None:

@@ -14,6 +14,7 @@ from gsp_studio.gui.jobs.weighted_pair import WeightedPair
 
 if TYPE_CHECKING:
     from gsp_studio.arrays import Array
+    from gsp_studio.gui.compared_basis import ComparedBasis
     from gsp_studio.gui.state import DisplayedBasis, RunEntry, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
@@ -40,6 +41,8 @@ class Analyses(QObject):
         self._dataset: Dataset | None = None
         self._shown: DisplayedBasis | None = None
         self._is_pairing = False
+        #: KKT residuals that are known, by the number of the run.
+        self._residuals: dict[int, float] = {}
         self._comparison, self._inspection = ComparisonJob(self), BasisInspection(self)
         self._pair, self.rank_study, self.stability_check = WeightedPair(self), RankStudyJob(self), StabilityCheck(self)
         self._comparison.answered.connect(lambda _, found: self.comparisonReady.emit(found))
@@ -48,7 +51,7 @@ class Analyses(QObject):
         self._inspection.fitFound.connect(self.fitFound)
         self._inspection.pictureFound.connect(self.pictureFound)
         self._inspection.usersFound.connect(self.usersFound)
-        self._inspection.residualFound.connect(self.residualFound)
+        self._inspection.residualFound.connect(self._keep_residual)
         self._pair.paired.connect(self.pairChanged)
         self._pair.meanFound.connect(self.meanFound)
         self.stability_check.found.connect(self.stabilityFound)
@@ -64,7 +67,7 @@ class Analyses(QObject):
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Ask about other data: answers about the former are dropped."""
-        self._dataset = dataset
+        self._dataset, self._residuals = dataset, {}
         self._comparison.discard()
         self._inspection.discard()
         self.rank_study.cancel()
@@ -75,10 +78,10 @@ class Analyses(QObject):
         """Ask about this basis."""
         self._shown = shown
 
-    def compare(self, runs: tuple[RunEntry, ...]) -> None:
-        """Match the basis images of runs with those of the first; `comparisonReady` brings them."""
-        if runs:
-            self._comparison.submit(runs)
+    def compare(self, bases: tuple[ComparedBasis, ...]) -> None:
+        """Match the images of bases with those of the first; `comparisonReady` brings them."""
+        if bases:
+            self._comparison.submit(bases)
 
     # The basis on the screen
 
@@ -111,9 +114,18 @@ class Analyses(QObject):
 
     # A run
 
-    def find_residual(self, entry: RunEntry) -> None:
-        """Ask how far a run's result is from standing still; `residualFound` tells."""
-        self._inspection.residual(self._dataset, entry)
+    def find_residual(self, entry: RunEntry | None) -> None:
+        """Ask how far a run's result is from standing still, while that is on the screen; `residualFound` tells."""
+        if entry is None or self._shown is None or entry.shown.W is not self._shown.W:
+            return
+        if entry.number in self._residuals:
+            self.residualFound.emit(entry, self._residuals[entry.number])
+        else:
+            self._inspection.residual(self._dataset, entry)
+
+    def _keep_residual(self, entry: RunEntry, residual: float) -> None:
+        self._residuals[entry.number] = residual
+        self.residualFound.emit(entry, residual)
 
     def check_stability(self, entry: RunEntry) -> None:
         """Ask what further seeds make of a run; `stabilityFound` brings it. One at a time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -115,6 +116,8 @@ class PinnedBasis(QObject):
         """Give the tiles another order."""
         if self._projection.projector is not None:
             self._projection.projector.order = order
+        if self.refinement.frame is not None:
+            self.refinement.frame = replace(self.refinement.frame, order=order)
 
     def reweight(self, choice: RunSettings, weights: Array | None) -> UnprojectedBasis | None:
         """Return the pinned basis under a choice's weights; None where they are in force already."""

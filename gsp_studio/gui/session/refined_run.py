@@ -1,4 +1,4 @@
-"""The run that a refined basis on the screen is: into the list, out of the window, and back from a session file."""
+"""The run that a refined basis on the screen is: into the list, and out of the window."""
 
 from __future__ import annotations
 
@@ -62,7 +62,3 @@ class RefinedRun:
     def or_listed(self) -> RunEntry | None:
         """It, or else the run of the list that is on the screen, or the last one."""
         return self.entry() or self._runs.current or self._runs.at(len(self._runs.entries) - 1)
-
-    def bring_back(self, refined: RunEntry) -> None:
-        """Show the refined basis that a session file has kept, over the basis that it was refined from."""
-        self._slider.bring_back(refined, self._runs.at(self._runs.index_of(refined.origin[0])))

@@ -51,7 +51,7 @@ class Refinement(QObject):
         self._outcome: Outcome | None = None
         self._choice = RunSettings()
         #: The last frame that was not refined itself: what its iterates share with it.
-        self._frame: DisplayedBasis | None = None
+        self.frame: DisplayedBasis | None = None
         self._is_on_target = False
         #: Target of the solved point that it began with; NaN where it began with none.
         self._began_at = math.nan
@@ -73,7 +73,7 @@ class Refinement(QObject):
         from gsp_studio.gui.jobs.compute import new_continuation, new_refinement, retarget
 
         choice, frame = request.choice, request.frame
-        runner, latest, self._frame, self._choice = self._runner, self.latest, frame, choice
+        runner, latest, self.frame, self._choice = self._runner, self.latest, frame, choice
         self._moving.start()
         is_other = runner is None or runner.spec.params.frozen != request.frozen
         is_of_point = not math.isnan(frame.solved_at) and frame.solved_at != self._began_at
@@ -108,7 +108,7 @@ class Refinement(QObject):
         from gsp_studio.engine.runner import Runner
 
         self._cancel()
-        self._choice, self._frame, self._began_at = choice or self._choice, frame or self._frame, point.target
+        self._choice, self.frame, self._began_at = choice or self._choice, frame or self.frame, point.target
         self._runner, self._outcome = Runner(point.spec, point.outcome.interventions), point.outcome
         self._set_latest(point.result)
 
@@ -128,7 +128,7 @@ class Refinement(QObject):
     def drop(self) -> bool:
         """Stop, and forget what is there; whether iterations were under way."""
         was_running = self._cancel()
-        self._runner = self._outcome = self._frame = None
+        self._runner = self._outcome = self.frame = None
         self._began_at = math.nan
         self._set_latest(None)
         return was_running
@@ -144,13 +144,13 @@ class Refinement(QObject):
         runner, outcome = self._runner, self._outcome
         if runner is None or outcome is None or self.is_running:
             return None
-        return RefinementState(runner, outcome, self._choice, self._frame, self.latest)
+        return RefinementState(runner, outcome, self._choice, self.frame, self.latest)
 
     def bring_back(self, state: RefinementState | None) -> None:
         """Be as a state says, and rest."""
         self.drop()
         if state is not None:
-            self._runner, self._outcome, self._choice, self._frame, latest = state
+            self._runner, self._outcome, self._choice, self.frame, latest = state
             self._set_latest(latest)
 
     def so_far(self) -> tuple[RunSpec, Outcome] | None:
@@ -224,9 +224,9 @@ class Refinement(QObject):
         self.failed.emit(sentence, details)
 
     def _shown(self) -> DisplayedBasis | None:
-        if self.latest is None or self._frame is None or self._runner is None:
+        if self.latest is None or self.frame is None or self._runner is None:
             return None
-        return _refined_frame(self.latest, self._frame, self._runner, self._choice)
+        return _refined_frame(self.latest, self.frame, self._runner, self._choice)
 
 
 def _refined_frame(it: Iterate | Result, frame: DisplayedBasis, runner: Runner, choice: RunSettings) -> DisplayedBasis:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QKeySequence
 
 from gsp_studio.gui.state import Phase
 from gsp_studio.gui.texts import about_run, error_texts
 
 if TYPE_CHECKING:
+    from gsp_studio.core.seeds import Seed
     from gsp_studio.engine.run import Outcome
     from gsp_studio.engine.runner import Runner
     from gsp_studio.gui.session.course import Course
@@ -44,13 +47,13 @@ class RunControl(QObject):
 
     # The run that is going
 
-    def run(self, dataset: Dataset) -> None:
-        """Start a run of what is set."""
+    def run(self, dataset: Dataset, seeds: Sequence[Seed] = ()) -> None:
+        """Start a run of what is set, with these seeds."""
         from gsp_studio.gui.jobs.compute import new_run
 
         settings = self._settings
         try:
-            runner = new_run(dataset, settings.choice, settings.weights, settings.scheduler)
+            runner = new_run(dataset, settings.choice, settings.weights, settings.scheduler, seeds)
         except ValueError as error:
             self.failed.emit(*error_texts(error))
         else:
@@ -123,6 +126,22 @@ class RunControl(QObject):
             self.edited.emit(f"show {entry.name}")
             self.logged.emit(f"On the screen: {about_run(entry)}")
 
+    def delete(self, index: int) -> None:
+        """Take a run out of the list; for the one on the screen its neighbour comes there, where it has one."""
+        entry, runs = self._runs.at(index), self._runs
+        if entry is None:
+            return
+        was_shown = index == runs.index
+        runs.set_deleted(runs.deleted | {entry.number})
+        if was_shown and runs.entries:
+            self._show(min(index, len(runs.entries) - 1))
+        elif self._course.number == entry.number and not self._live.is_going:
+            self._course.show(0, (), (), ())
+        self.edited.emit(f"delete {entry.name}")
+        shows = f" {runs.current.name} is on the screen now." if was_shown and runs.current is not None else ""
+        key = QKeySequence(QKeySequence.StandardKey.Undo).toString(QKeySequence.SequenceFormat.NativeText)
+        self.logged.emit(f"{entry.name} ({entry.label}) was deleted; {key} brings it back.{shows}")
+
     @property
     def number_of_curves(self) -> int:
         """Number of the run whose curves are on the screen, 0 for none."""
@@ -152,25 +171,6 @@ class RunControl(QObject):
         from gsp_studio.gui.jobs.compute import weights_of_run
 
         self._settings.bring_back(choice, weights_of_run(entry, self._settings.weights))
-
-    def adopt(
-        self, runs: tuple[RunEntry, ...], choice: RunSettings, number: int, refined: RunEntry | None = None
-    ) -> None:
-        """Take runs that were kept in place of those that are here.
-
-        `number`: of the one to show, 0 for none; `refined`: of the basis that comes to the screen then.
-        """
-        weights = self._settings.weights
-        self._runs.take(runs)
-        self._settings.set_choice(choice)
-        for index in (k for k, entry in enumerate(runs) if entry.number == number):
-            self.show(index)
-        self._settings.set_weights(weights)  # they may have been painted since
-        targets = choice.params.sparsity, choice.params.sparsity_h
-        if refined is not None:
-            self._settings.take(self._settings.choice.with_params(sparsity=targets[0], sparsity_h=targets[1]))
-        elif targets != (self._settings.params.sparsity, self._settings.params.sparsity_h):
-            self._settings.set_targets(*targets)  # the slider had been moved from what the run is at
 
     def continue_run(self, index: int, n_iter: int) -> None:
         """Start a run of so many iterations from the factors of one that has ended."""

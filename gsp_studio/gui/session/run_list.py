@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from gsp_studio.gui.texts import remark_words
+
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Record
     from gsp_studio.experiments.stability import BasisStability
@@ -47,11 +49,6 @@ class RunList(QObject):
         """A run of the list; None where there is none."""
         return self.entries[index] if 0 <= index < len(self.entries) else None
 
-    def those(self, indices: tuple[int, ...]) -> tuple[RunEntry, ...]:
-        """Runs of the list; none where one of them is not there."""
-        found = [entry for entry in map(self.at, indices) if entry is not None]
-        return tuple(found) if len(found) == len(indices) else ()
-
     def records_of(self, number: int) -> tuple[Record, ...]:
         """The iterations of a run by its number; none of a run that is not there."""
         return next((entry.records for entry in self._all if entry.number == number), ())
@@ -76,13 +73,6 @@ class RunList(QObject):
         self._list(entries, frozenset())
         self.show(-1)
 
-    def delete(self, index: int) -> None:
-        """Take a run out of the list; what is on the screen stays there."""
-        entry = self.at(index)
-        if entry is not None:
-            self.set_deleted(self.deleted | {entry.number})
-            self.edited.emit(f"delete {entry.name}")
-
     def set_deleted(self, numbers: frozenset[int]) -> None:
         """Take exactly the runs of these numbers out of the list."""
         if numbers != self.deleted:
@@ -103,8 +93,9 @@ class RunList(QObject):
         """Write something beside a run."""
         entry = self.at(index)
         if entry is not None and remarks != entry.remarks:
-            self.noted.emit(self._replace(replace(entry, remarks=remarks)))
-            self.edited.emit("remarks")
+            changed = self._replace(replace(entry, remarks=remarks))
+            self.noted.emit(changed)
+            self.edited.emit(remark_words(entry, changed))
 
     def remark_run(self, number: int, remarks: Annotations) -> None:
         """The same by the number of the run, which may be gone."""

@@ -24,9 +24,12 @@ from gsp_studio.gui.session.dataset_loader import DatasetLoader
 from gsp_studio.gui.session.display import Display
 from gsp_studio.gui.session.exports import Exports
 from gsp_studio.gui.session.live_run import LiveRun
+from gsp_studio.gui.session.reference import Reference
 from gsp_studio.gui.session.refined_run import RefinedRun
+from gsp_studio.gui.session.restoration import Restoration
 from gsp_studio.gui.session.run_control import RunControl
 from gsp_studio.gui.session.run_list import RunList
+from gsp_studio.gui.session.seed_list import SeedList
 from gsp_studio.gui.session.settings import Settings
 from gsp_studio.gui.session.slider import Slider
 from gsp_studio.gui.session.undo import UndoHistory
@@ -59,10 +62,14 @@ class Session(QObject):
         self.basis, self.warm_fit, self.loader = PinnedBasis(self), WarmFit(self), DatasetLoader(self)
         self.live, self.course, self.runs = LiveRun(self), Course(self), RunList(self)
         self.analyses, self.exports = Analyses(self), Exports(self)
+        self.seeds, self.reference = SeedList(self), Reference(self)
         self.slider = Slider(self.settings, self.basis, self.warm_fit, self.display, self)
         self.control = RunControl(self.settings, self.live, self.course, self.runs, self)
         self.refined = RefinedRun(self.settings, self.display, self.basis, self.slider, self.runs, self.control)
-        self.undo = UndoHistory(self.settings, self.display, self.basis, self.slider, self.runs, self.control, self)
+        self.restoration = Restoration(self.settings, self.basis, self.slider, self.runs, self.control)
+        self.undo = UndoHistory(
+            self.settings, self.display, self.basis, self.slider, self.runs, self.control, self.seeds, self
+        )
         self._startup = Startup(self)
         self._startup.ready.connect(self._become_ready)
         self._startup.failed.connect(self._fail_to_start)
@@ -84,13 +91,19 @@ class Session(QObject):
             control.starting.connect(stops)
         control.shown.connect(self._show_run)
         self.runs.changed.connect(lambda *_: analyses.keep_check_of(self.runs.current))
+        for compared in (self.runs.changed, display.shownChanged):
+            compared.connect(lambda *_: analyses.find_residual(self.runs.current))
         analyses.stabilityFound.connect(lambda of, found: self._tell_stability(self.runs.keep_stability(of, found)))
         self.loader.opened.connect(self._opened)
-        for doing in (self.loader, self.warm_fit, self.basis, analyses, self.exports):
+        self.seeds.changed.connect(lambda seeds: self.settings.make_room(len(seeds)))
+        for doing in (self.loader, self.warm_fit, self.basis, analyses, self.exports, self.seeds):
             doing.activityChanged.connect(self.activity.set)
-        for failing in (control, live, self.warm_fit, self.basis, analyses, self.exports):
+        for failing in (control, live, self.warm_fit, self.basis, analyses, self.exports, self.seeds, self.reference):
             failing.failed.connect(self.failed)
-        for logging in (control, live, self.basis, self.course, self.loader, analyses, self.exports):
+        for logging in (
+            *(self.settings, control, live, self.basis, self.course, self.loader, analyses, self.exports),
+            *(self.seeds, self.reference),
+        ):
             logging.logged.connect(self.logged)
 
     # Start and end
@@ -128,7 +141,7 @@ class Session(QObject):
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""
         self._timer.stop()
-        parts = (self.live, self.warm_fit, self.basis, self.analyses, self.exports)
+        parts = (self.live, self.warm_fit, self.basis, self.analyses, self.exports, self.seeds, self.reference)
         ended = [part.close(timeout) for part in parts]
         ended.append(self._startup.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
         ended.append(self.loader.close(timeout))
@@ -161,6 +174,8 @@ class Session(QObject):
         self.warm_fit.retire()
         self.analyses.set_dataset(dataset)
         self.exports.set_dataset(dataset)
+        self.seeds.set_dataset(dataset)
+        self.reference.set_dataset(dataset)
         self.dataset = dataset
         self.runs.clear()
         self.settings.begin_anew(dataset)
@@ -179,7 +194,7 @@ class Session(QObject):
     def run(self) -> None:
         """Start a run of what is set on the present data."""
         if self.dataset is not None and self.phase is Phase.IDLE:
-            self.control.run(self.dataset)
+            self.control.run(self.dataset, self.seeds.seeds)
 
     def run_or_pause(self) -> None:
         """Run when idle, pause when running, go on when paused."""
@@ -213,13 +228,12 @@ class Session(QObject):
         self.warm_fit.retire()
         self.slider.pin(entry.pinned, entry.shown.order)
         self.display.show(entry.shown)
-        self.analyses.find_residual(entry)
 
     # Analyses
 
     def _pair(self) -> None:
         pinned, shown = self.basis.pinned, self.display.shown
-        if pinned is not None and shown is not None:
+        if pinned is not None and shown is not None and len(shown.order) == pinned.W.shape[1]:
             self.analyses.pair(pinned, shown.order, self.settings.params.sparsity, self.settings.weights)
 
     def check_stability(self) -> None:

@@ -12,6 +12,7 @@ from gsp_studio.gui.state import RunSettings
 if TYPE_CHECKING:
     from gsp_studio.arrays import Array
     from gsp_studio.core.params import Params
+    from gsp_studio.engine.proposal import Proposal
     from gsp_studio.io.dataset import Dataset
 
 
@@ -25,6 +26,7 @@ class Settings(QObject):
     weightsSet = Signal()
     schedulerChanged = Signal(str)  # address of the cluster of the next runs, "" for this computer
     settled = Signal(str)  # the hand is off what was moved, called so
+    logged = Signal(str)
     edited = Signal(str)  # the user has finished a change that can be undone, called so
 
     def __init__(self, parent: QObject) -> None:
@@ -36,6 +38,7 @@ class Settings(QObject):
         self.scheduler = ""
         #: A run is going on: nothing but its targets and weights can be changed.
         self.is_fixed = False
+        self._proposed: Proposal | None = None
 
     @property
     def params(self) -> Params:
@@ -59,7 +62,19 @@ class Settings(QObject):
         if self.weights is not None:
             self.weights = None
             self.weightsChanged.emit(None)
-        changes: dict[str, Any] = {"sparsity_h": None, "rank": max(1, min(self.params.rank, *dataset.X.shape))}
+        from gsp_studio.engine.proposal import proposal_for
+
+        rank = self.params.rank
+        sparsity = self.params.sparsity
+        if self._proposed is not None and (rank, sparsity) == (self._proposed.rank, self._proposed.sparsity):
+            usual = RunSettings().params
+            rank, sparsity = usual.rank, usual.sparsity
+        self._proposed = proposal_for(dataset)
+        if self._proposed is not None:
+            rank, sparsity = self._proposed.rank, self._proposed.sparsity
+            self.logged.emit(f"{self._proposed.why[:1].upper()}{self._proposed.why[1:]}.")
+        rank = max(1, min(rank, *dataset.X.shape))
+        changes: dict[str, Any] = {"sparsity_h": None, "rank": rank, "sparsity": sparsity}
         if not isinstance(dataset.X, np.ndarray):  # they stay in their file, where nothing can be left out
             changes["held_out"] = 0.0
         self.take(self.choice.with_params(**changes))
@@ -71,6 +86,11 @@ class Settings(QObject):
             self.take(choice)
             self.choiceSet.emit(before, choice)
             self.edited.emit("settings")
+
+    def make_room(self, count: int) -> None:
+        """Raise the rank to `count`, where there are more seeds than basis images."""
+        if count > self.params.rank:
+            self.set_choice(self.choice.with_params(rank=count))
 
     def set_sparsity(self, s: float) -> None:
         """Set the target of the basis, which can be moved while a run is going on."""

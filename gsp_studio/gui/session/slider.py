@@ -39,7 +39,7 @@ class Slider(QObject):
         settings.choiceChanged.connect(basis.path.set_choice)
         settings.choiceSet.connect(self._follow_choice)
         settings.targetsSet.connect(self._follow_targets)
-        settings.weightsSet.connect(self._reweigh)
+        settings.weightsSet.connect(self.reweigh)
         settings.settled.connect(lambda _: basis.settle())
         basis.refinesChanged.connect(self._follow_switch)
         basis.projected.connect(self._show)
@@ -95,7 +95,13 @@ class Slider(QObject):
         shown = self._display.shown
         if shown is not None and self.can_sort:
             values = shown.energies if by == "energies" else shown.sparsities
-            order = values.argsort(kind="stable")[::-1].copy()
+            self.set_order(values.argsort(kind="stable")[::-1].copy())
+            self.edited.emit("order of the tiles")
+
+    def set_order(self, order: Array) -> None:
+        """Give the tiles on the screen, and those to come, this order."""
+        shown = self._display.shown
+        if shown is not None:
             self._basis.reorder(order)
             self._display.show(replace(shown, order=order))
 
@@ -115,11 +121,11 @@ class Slider(QObject):
 
     def _follow_choice(self, before: RunSettings, choice: RunSettings) -> None:
         """A new rank or seed gives the slider a new basis after a short rest."""
-        self._reweigh()
+        self.reweigh()
         if self.is_free and (choice.params.rank, choice.params.seed) != (before.params.rank, before.params.seed):
             self._warm_fit.fit_soon()
 
-    def _reweigh(self) -> None:
+    def reweigh(self) -> None:
         """Pin the same basis under the weights in force, where these are others than before."""
         pinned = self._basis.reweight(self._settings.choice, self._settings.weights) if self.is_free else None
         if pinned is not None:
@@ -170,13 +176,14 @@ class Slider(QObject):
         self._project()
         self.fitted.emit()
 
-    def bring_back(self, refined: RunEntry, parent: RunEntry | None) -> None:
+    def bring_back(self, refined: RunEntry, parent: RunEntry | None, locked: dict[int, float]) -> None:
         """Show a refined basis as it was, over the basis of its parent; without one over its own, unprojected."""
         from gsp_studio.gui.jobs.compute import refinement_of
 
         self.leave()
         pinned = replace(refined.pinned, origin="a refined basis") if parent is None else parent.pinned
         self.pin(pinned, refined.shown.order)
+        self._basis.lock(locked)
         params = refined.choice.params
         projected = self._basis.error_at(params.sparsity, params.sparsity_h)
         state, shown = refinement_of(refined, pinned, self._settings.choice, projected)

@@ -119,7 +119,9 @@ class BasisSolver(QObject):
             before, now = percent(latest.error), percent(point.result.error)
             self.refinement.rest_at(point)
             self.refinement.show_at_rest()
-            self.logged.emit(f"A start of its own leads to {now} at s = {point.target:.4f}, the basis led to {before}.")
+            self.logged.emit(
+                f"A fit from a new start has error {now} at s = {point.target:.4f}, refining the basis {before}."
+            )
 
     def stop(self) -> bool:
         """Stop refining and keep what is there; whether there was something to stop."""

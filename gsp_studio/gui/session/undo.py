@@ -14,10 +14,12 @@ from gsp_studio.gui.state import DisplayedBasis, RunSettings, View
 
 if TYPE_CHECKING:
     from gsp_studio.arrays import Array
+    from gsp_studio.core.seeds import Seed
     from gsp_studio.gui.session.basis import PinnedBasis
     from gsp_studio.gui.session.display import Display
     from gsp_studio.gui.session.run_control import RunControl
     from gsp_studio.gui.session.run_list import RunList
+    from gsp_studio.gui.session.seed_list import SeedList
     from gsp_studio.gui.session.settings import Settings
     from gsp_studio.gui.session.slider import Slider
     from gsp_studio.gui.solutions import RefinementState
@@ -36,6 +38,7 @@ class Snapshot:
     ----------
     choice : RunSettings
     weights : ndarray (m,) or None
+    seeds : tuple of Seed
     locked : dict of basis image to sparsity
     marked : tuple of int
         The selected basis images.
@@ -59,6 +62,7 @@ class Snapshot:
 
     choice: RunSettings
     weights: Array | None
+    seeds: tuple[Seed, ...]
     locked: dict[int, float]
     marked: tuple[int, ...]
     view: View
@@ -75,6 +79,7 @@ class Snapshot:
         """Whether nothing differs that the user can change; iterations and fits change what is shown, too."""
         return (
             self.weights is other.weights
+            and self.seeds is other.seeds
             and self.pinned is other.pinned
             and self.choice == other.choice
             and self.locked == other.locked
@@ -84,6 +89,12 @@ class Snapshot:
             and self.deleted == other.deleted
             and self.run == other.run
         )
+
+    def has_order_of(self, other: Snapshot) -> bool:
+        """Whether the tiles stand in the same order, as far as that is known."""
+        if self.shown is None or other.shown is None:
+            return True
+        return np.array_equal(self.shown.order, other.shown.order)
 
     def arrays(self) -> Iterable[Any]:
         """Arrays that may be in memory for this step alone; those of a run or of the data are not."""
@@ -121,18 +132,20 @@ class UndoHistory(QObject):
         slider: Slider,
         runs: RunList,
         control: RunControl,
+        seeds: SeedList,
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._settings, self._display, self._basis, self._slider = settings, display, basis, slider
-        self._runs, self._control = runs, control
+        self._runs, self._control, self._seeds = runs, control, seeds
         self.stack = QUndoStack(self)
         self.stack.setUndoLimit(_DEPTH)
         self._is_restoring = False
         #: The last state in which no run was going.
         self._idle: Snapshot | None = None
         self._last = self._read()
-        for edited in (settings.settled, settings.edited, display.edited, slider.edited, runs.edited, control.edited):
+        told = (settings.settled, settings.edited, display.edited, slider.edited, runs.edited, control.edited)
+        for edited in (*told, seeds.edited):
             edited.connect(self._note)
         for found in (basis.projected, basis.refined, slider.fitted):
             found.connect(lambda *_: self._see())
@@ -143,6 +156,7 @@ class UndoHistory(QObject):
         return Snapshot(
             choice=settings.choice,
             weights=settings.weights,
+            seeds=self._seeds.seeds,
             locked=basis.locked,
             marked=display.marked,
             view=display.view,
@@ -163,7 +177,7 @@ class UndoHistory(QObject):
         now, before = self._read(), self._last
         if before.shown is None and now.shown is not None and self._idle is not None:
             before = self._idle  # a run that was steered has ended
-        if now.is_as(before):
+        if now.is_as(before) and now.has_order_of(before):
             self._ripen(now)
         else:
             self.stack.push(_Step(text, before, now, self._bring_back))
@@ -218,6 +232,7 @@ class UndoHistory(QObject):
         settings, basis = self._settings, self._basis
         self._display.set_view(to.view)
         self._runs.set_deleted(to.deleted)
+        self._seeds.show(to.seeds)
         for number, remarks in to.remarks.items():
             self._runs.remark_run(number, remarks)
         if not self._slider.is_free:
@@ -235,6 +250,7 @@ class UndoHistory(QObject):
             settings.set_targets(to.choice.params.sparsity, to.choice.params.sparsity_h)
             settings.settle_sparsity()
         else:
+            basis.reorder(to.shown.order)
             basis.refinement.bring_back(to.refinement)
             self._display.show(to.shown)
             if to.shown.is_refining:

@@ -11,10 +11,12 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.core.matching import chance_cosines
+from gsp_studio.core.seeds import Seed
 from gsp_studio.engine.run import FinishReason, Intervention, Outcome, RunSpec
 from gsp_studio.engine.runner import Runner
 from gsp_studio.experiments.stability import BasisStability
 from gsp_studio.gui.jobs import compute
+from gsp_studio.gui.session_file.seed_texts import seeds_from_json
 from gsp_studio.gui.session_file.window_state import (
     WindowState,
     read_origin,
@@ -60,6 +62,8 @@ class RestoredSession:
         Number of the run that was going when what a recovery brings was written, 0 for none.
     is_whole : bool
         Whether the window has all runs, weights and images of the file: only then may they be written in its place.
+    seeds : tuple of Seed
+        Of the next run.
     """
 
     path: Path
@@ -72,6 +76,7 @@ class RestoredSession:
     is_whole: bool = True
     refined: RunEntry | None = None
     interrupted: int = 0
+    seeds: tuple[Seed, ...] = ()
 
 
 def saved_of(entry: RunEntry) -> SavedRun:
@@ -212,6 +217,8 @@ def reopen(
         if dataset.fingerprint != saved.data.get("fingerprint"):
             problems.append(f"the images in {where} are not those of the runs any more: their fingerprint differs")
     state = read_state(saved.state, min(dataset.X.shape), problems)
+    told = saved.state.get("seeds", []) if isinstance(saved.state, dict) else []
+    seeds = seeds_from_json(told, len(dataset.X), problems)
     numbered = _number(saved.runs, problems)
     runs = [run for run in (_adopt(run, dataset.X, state, problems) for run in numbered) if run is not None]
     weights = saved.weights
@@ -222,12 +229,12 @@ def reopen(
     is_whole = is_whole and len(runs) == len(saved.runs)
     refined = next((run for run in runs if run.number == state.refined_run), None)
     runs = [run for run in runs if run is not refined]
-    if refined is not None and sorted(state.refined_order) == list(range(len(refined.shown.order))):
-        refined = replace(refined, shown=replace(refined.shown, order=np.array(state.refined_order)))
+    if refined is not None and sorted(state.order) == list(range(len(refined.shown.order))):
+        refined = replace(refined, shown=replace(refined.shown, order=np.array(state.order)))
     interrupted = max((run.number for run in numbered if run.details.get(_IS_GOING) is True), default=0)
     interrupted = interrupted if any(run.number == interrupted for run in runs) else 0
     return RestoredSession(
-        path, dataset, tuple(runs), weights, state, tuple(problems), is_copy, is_whole, refined, interrupted
+        path, dataset, tuple(runs), weights, state, tuple(problems), is_copy, is_whole, refined, interrupted, seeds
     )
 
 

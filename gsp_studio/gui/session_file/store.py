@@ -15,6 +15,7 @@ from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.jobs.task_queue import TaskQueue
 from gsp_studio.gui.session_file.autosave import Autosave
+from gsp_studio.gui.session_file.seed_texts import seeds_as_json
 from gsp_studio.gui.texts import error_texts
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class SessionStore(QObject):
         session.runs.noted.connect(lambda _: self._note())
         session.runs.stabilityFound.connect(self._note_stability)
         session.settings.weightsChanged.connect(lambda _: self._touch())
+        session.seeds.changed.connect(lambda _: self._touch())
         session.phaseChanged.connect(lambda _: self._tell_modified())
 
     @property
@@ -94,9 +96,12 @@ class SessionStore(QObject):
         shown = 0 if session.runs.current is None else session.runs.current.number
         return {
             "choice": session.settings.choice.as_json(),
+            "seeds": seeds_as_json(session.seeds.seeds) if session.seeds.seeds else [],
             "view": asdict(session.display.view),
             "marked": list(session.display.marked),
             "shown_run": shown,
+            "locked": {str(basis): s for basis, s in session.basis.locked.items()},
+            "order": [] if session.display.shown is None else session.display.shown.order.tolist(),
             "remarks": {str(entry.number): entry.remarks.as_json() for entry in session.runs.entries},
             "window": self._window_state(),
         }
@@ -116,10 +121,11 @@ class SessionStore(QObject):
             self.failed.emit("There is nothing to save yet; open some images first.", "")
             return
         dataset, runs, weights, state = session.dataset, session.runs.entries, session.settings.weights, self.state()
+        seeds = session.seeds.seeds
         refined = session.refined.entry()
         all_runs = runs if refined is None else (*runs, refined)
         if refined is not None:
-            state |= {"refined_run": refined.number, "refined_order": refined.shown.order.tolist()}
+            state |= {"refined_run": refined.number}
 
         def write() -> Path:
             from gsp_studio.gui.session_file.run_records import save
@@ -130,7 +136,8 @@ class SessionStore(QObject):
             self._saving -= 1
             if session.dataset is dataset:  # else other data have been opened meanwhile
                 self.path, self.has_data, self._stamp = written, with_data, _stamp_of(written)
-                self._touch(not (session.runs.entries is runs and session.settings.weights is weights))
+                is_same = session.runs.entries is runs and session.settings.weights is weights
+                self._touch(not (is_same and session.seeds.seeds is seeds))
             self.saved.emit(written)
 
         def failed(error: Exception) -> None:
@@ -178,10 +185,17 @@ class SessionStore(QObject):
         is_file = not found.path.is_dir()
         session.set_dataset(found.dataset)
         session.settings.set_weights(found.weights)
-        session.control.adopt(found.runs, found.state.choice, found.interrupted or found.state.shown_run, found.refined)
-        if found.refined is not None:
-            session.refined.bring_back(found.refined)
-            session.undo.start_from_here()
+        session.seeds.show(found.seeds)
+        state = found.state
+        session.restoration.bring_back(
+            found.runs,
+            state.choice,
+            found.interrupted or state.shown_run,
+            refined=found.refined,
+            locked=state.locked,
+            order=() if found.interrupted else state.order,
+        )
+        session.undo.clear()
         if is_file and found.is_whole:  # what could not be read must not be written over
             self.path, self.has_data, self._stamp = found.path, found.has_data, stamp
         self.opened.emit(found)

@@ -23,6 +23,8 @@ Check = tuple[Callable[[Any], bool], str]
 Checked = TypeVar("Checked", Params, View, NetworkSettings)
 
 _LONGEST = 40
+#: Name of the order of the tiles in files of before, which had one for a refined basis alone.
+_FORMER_ORDER = "refined_order"
 
 
 def _whole(low: int, high: int) -> Check:
@@ -50,7 +52,7 @@ _NUMBERS: Check = (
     "a list of whole numbers",
 )
 _PARAMS: dict[str, Check] = {
-    "method": _one_of(METHODS, f"one of {', '.join(METHODS)}"),
+    "method": _one_of(METHODS, "the name of a method"),
     "init": _one_of(STARTS, f"one of {', '.join(STARTS)}"),
     **{name: _SWITCH for name in PARAMETERS if isinstance(getattr(Params, name, None), bool)},
     **{name: _within(parameter.range) for name, parameter in PARAMETERS.items() if parameter.range is not None},
@@ -94,8 +96,10 @@ class WindowState:
         Number of the run on the screen, 0 for none.
     refined_run : int
         Number of the run that made the refined basis on the screen and was in no list, 0 for none.
-    refined_order : tuple of int
-        Order of its tiles.
+    order : tuple of int
+        Order of the tiles, () where it is not known.
+    locked : dict of int to float
+        Basis images that the slider does not move, and their sparsities.
     remarks : dict of str to dict
         Remarks on runs, by their numbers; checked by `read_remarks`.
     docks : bytes
@@ -113,7 +117,8 @@ class WindowState:
     marked: tuple[int, ...] = ()
     shown_run: int = 0
     refined_run: int = 0
-    refined_order: tuple[int, ...] = ()
+    order: tuple[int, ...] = ()
+    locked: dict[int, float] = field(default_factory=dict)
     remarks: dict[str, Any] = field(default_factory=dict)
     docks: bytes = b""
     front: str = ""
@@ -147,7 +152,8 @@ def read_state(content: object, most: int, problems: list[str]) -> WindowState:
         tuple(_usable(content, "marked", [], _NUMBERS, about, problems)),
         _usable(content, "shown_run", 0, _whole(0, 2**31 - 1), about, problems),
         _usable(content, "refined_run", 0, _whole(0, 2**31 - 1), about, problems),
-        tuple(_usable(content, "refined_order", [], _NUMBERS, about, problems)),
+        tuple(_usable(content, "order" if "order" in content else _FORMER_ORDER, [], _NUMBERS, about, problems)),
+        _read_locked(content.get("locked", {}), problems),
         _mapping(content.get("remarks", {}), "what was written beside the runs", problems),
         docks,
         _usable(look, "front", "", _TEXT, about, problems),
@@ -181,6 +187,21 @@ def _is_target(pair: object) -> bool:
         and type(pair[1]) in (int, float)
         and 0 <= pair[1] <= 1
     )
+
+
+def _read_locked(content: object, problems: list[str]) -> dict[int, float]:
+    """Check which basis images are locked, and at which sparsities."""
+    about = "which sparsities are locked"
+    content = _mapping(content, about, problems)
+    found = {
+        int(basis): float(s)
+        for basis, s in content.items()
+        if basis.isascii() and basis.isdecimal() and len(basis) < _LONGEST
+        if type(s) in (int, float) and 0.0 <= s <= 1.0
+    }
+    if len(found) < len(content):
+        problems.append(f"{about}: not all of it is used; accepted are basis images and numbers from 0 to 1")
+    return found
 
 
 def _read_settings(most: int, content: object, about: str, problems: list[str]) -> RunSettings:

@@ -15,6 +15,9 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QVBoxLayout,
     QWidget,
 )
@@ -71,7 +74,10 @@ class LineEdit(QLineEdit):
 
 
 class ComboBox(QComboBox):
-    """A choice that the wheel turns with the focus only: a scroll that passes by must not change a result."""
+    """A choice that the wheel turns with the focus only: a scroll that passes by must not change a result.
+
+    A text that has no room is shortened in its middle, as names begin with numbers and end with settings.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -83,6 +89,27 @@ class ComboBox(QComboBox):
             super().wheelEvent(event)
         else:
             event.ignore()
+
+    def shown_text(self) -> str:
+        """Return the text in the field, shortened to its room."""
+        return self._shortened(self._option())
+
+    def _option(self) -> QStyleOptionComboBox:
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        return option
+
+    def _shortened(self, option: QStyleOptionComboBox) -> str:
+        control, field = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
+        room = self.style().subControlRect(control, option, field, self).width() - 4
+        return self.fontMetrics().elidedText(self.currentText(), Qt.TextElideMode.ElideMiddle, room)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the field with as much of its text as it has room for."""
+        option, painter = self._option(), QStylePainter(self)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        option.currentText = self._shortened(option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
 
 def _takes_space(event: QEvent) -> bool:
@@ -113,33 +140,21 @@ def plain(text: str) -> str:
 
 
 class ElidedLabel(QLabel):
-    """A line that gives way: what has no room ends in "…" and is told by the tool tip, and nothing beside it moves."""
+    """A line that gives way: what has no room ends in "…" and is told by the tool tip, and nothing beside it moves.
+
+    A new text is painted alone: a QLabel would have all that it stands in laid out anew, thirty times a second where
+    it tells what is measured.
+    """
 
     def __init__(self, text: str = "") -> None:
-        super().__init__(text)
-        self.tip = ""  #: Told in place of the text.
-        self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint the text, shortened to the room."""
-        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
-        self.setToolTip(plain(self.tip or ("" if text == self.text() else self.text())))
-        painter = QPainter(self)
-        align, enabled = Qt.AlignmentFlag.AlignVCenter, self.isEnabled()
-        self.style().drawItemText(painter, self.rect(), align, self.palette(), enabled, text, self.foregroundRole())
-
-
-class ReadOut(QWidget):
-    """A line of what is measured: a new text is painted, and nothing is laid out anew for it."""
-
-    def __init__(self) -> None:
         super().__init__()
-        self._text = ""
+        self._text = text
+        self.tip = ""  #: Told in place of the text.
+        self.setAccessibleName(text)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def text(self) -> str:
-        """Return text."""
+        """The whole text."""
         return self._text
 
     def setText(self, text: str) -> None:
@@ -150,14 +165,23 @@ class ReadOut(QWidget):
             self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(240, self.fontMetrics().height())
+        """Return the height of a line."""
+        return QSize(240, self.minimumSizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the height of a line."""
+        margins = self.contentsMargins()
+        return QSize(0, self.fontMetrics().height() + margins.top() + margins.bottom())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the text, shortened to the room."""
-        painter = QPainter(self)
         text = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, self.width())
-        painter.setPen(self.palette().windowText().color())
-        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter, text)
+        told = plain(self.tip or ("" if text == self._text else self._text))
+        if told != self.toolTip():
+            self.setToolTip(told)
+        painter = QPainter(self)
+        align, enabled = Qt.AlignmentFlag.AlignVCenter, self.isEnabled()
+        self.style().drawItemText(painter, self.rect(), align, self.palette(), enabled, text, self.foregroundRole())
 
 
 def reserve(made: QLabel, widest: str) -> QLabel:

@@ -3,43 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gsp_studio.arrays import Array
-from gsp_studio.gui.state import RunEntry
-from gsp_studio.gui.texts import of_entries
+from gsp_studio.gui.compared_basis import ComparedBasis
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.error_curves import PlotLegend, thinned
+from gsp_studio.gui.widgets.controls import plain
+from gsp_studio.gui.widgets.error_curves import draw_pieces
 from gsp_studio.gui.widgets.scrub_plot import curve_pen
 
 if TYPE_CHECKING:
-    from gsp_studio.core.results import Record
+    from gsp_studio.core.results import History, Record
 
 _STYLES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
+#: Widths of a line of the legend and of the gaps around it.
+_LINE, _GAP = 28.0, 8.0
 
 
-def course_of(records: Sequence[Record]) -> tuple[Array, Array]:
-    """Iterations that led to the result of a run, without trials that were given up.
+class RunCourse(NamedTuple):
+    """Iterations that led to the result of a run, without trials that were given up; and errors, in percent, for the
+    range of a plot."""
 
-    Returns
-    -------
-    table : ndarray (k, 3)
-        Iterations, errors in percent, sparsities.
-    errors : ndarray
-        Those that the range of a plot has to hold.
-    """
-    if not records:
-        return np.zeros((0, 3)), np.zeros(0)
+    history: History
+    errors: Array
+
+
+def course_of(records: Sequence[Record]) -> RunCourse:
+    """Return the course of a run."""
     from gsp_studio.core.lineage import leads, settled
     from gsp_studio.core.results import History
 
     history = History.of(records)
-    table = np.column_stack([history.n_iter, 100.0 * history.error, history.sparsity])
-    return table[leads(history)], 100.0 * settled(history)
+    return RunCourse(history.chosen(leads(history)), 100.0 * settled(history))
+
+
+def draw_course(curves: Sequence[pg.PlotDataItem], course: RunCourse) -> None:
+    """Draw errors in percent and sparsities, each iteration joined to the one that it followed."""
+    history = course.history
+    for curve, values in zip(curves, (100.0 * history.error, history.sparsity), strict=True):
+        draw_pieces(curve, history, values)
+
+
+class CurveLegend(QWidget):
+    """Names of curves in a line above their plots, where they cover none of them."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.named: tuple[tuple[QPen, str], ...] = ()
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.hide()
+
+    def show_curves(self, named: Sequence[tuple[QPen, str]]) -> None:
+        """Name these and no others."""
+        self.named = tuple(named)
+        words = ", ".join(name for _, name in named)
+        self.setAccessibleName(f"Curves: {words}")
+        self.setToolTip(plain(words))
+        self.setVisible(bool(named))
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """A line."""
+        return QSize(120, self.fontMetrics().height() + 4)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint a line and a name for each curve; names share the room that there is."""
+        theme, metrics = current_theme(), self.fontMetrics()
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(theme.plot))
+        room = (self.width() - _GAP) / max(1, len(self.named)) - _LINE - 2 * _GAP
+        x, middle = 2 * _GAP, self.height() / 2
+        for pen, name in self.named:
+            painter.setPen(pen)
+            painter.drawLine(round(x), round(middle), round(x + _LINE), round(middle))
+            text = metrics.elidedText(name, Qt.TextElideMode.ElideRight, max(0, int(room)))
+            box = QRectF(x + _LINE + _GAP, 0, metrics.horizontalAdvance(text) + _GAP, self.height())
+            painter.setPen(QColor(theme.plot_text))
+            painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, text)
+            x = box.right() + _GAP
 
 
 class CurveOverlay:
@@ -47,46 +94,36 @@ class CurveOverlay:
 
     def __init__(self, errors: pg.PlotWidget, sparsities: pg.PlotWidget) -> None:
         self._plots = (errors, sparsities)
-        self._legend = PlotLegend(errors)
+        self.legend = CurveLegend()
         self._curves: list[tuple[pg.PlotDataItem, pg.PlotDataItem]] = []
-        #: Of each run, as `course_of` gives it.
-        self._courses: tuple[tuple[Array, Array], ...] = ()
-        self._runs: tuple[RunEntry, ...] = ()
+        self._courses: tuple[RunCourse, ...] = ()
 
-    def set_runs(self, runs: Sequence[RunEntry]) -> None:
-        """Draw these and no others."""
-        self._runs = tuple(runs)
-        self._courses = tuple(course_of(entry.records) for entry in runs)
-        self._make_curves()
-        for curves, (table, _) in zip(self._curves, self._courses, strict=True):
-            for curve, values in zip(curves, table.T[1:], strict=True):
-                drawn = thinned(values)
-                curve.setData(table[drawn, 0], values[drawn])
-
-    def _make_curves(self) -> None:
-        """A curve a run, in the colours of the theme in force."""
+    def set_runs(self, runs: Sequence[ComparedBasis]) -> None:
+        """Draw the curves of these, where they have some, and no others, in the colours of the theme in force."""
         for curves in self._curves:
             for plot, curve in zip(self._plots, curves, strict=True):
                 plot.removeItem(curve)
         theme = current_theme()
         colours = (theme.plot_accent, theme.curve_target, theme.plot_text, theme.plot_muted)
-        self._curves = []
-        names = []
-        for entry, colour, style in zip(self._runs, colours, _STYLES, strict=False):
-            pen = curve_pen(colour, 1, style=style)
-            pair = (self._plots[0].plot(pen=pen), self._plots[1].plot(pen=pen))
-            self._curves.append(pair)
-            names.append(f"{entry.name}{of_entries(entry)}")
-        self._legend.show_curves([(pair[0], name) for pair, name in zip(self._curves, names, strict=True)])
+        drawn = [one for one in zip(runs, colours, _STYLES, strict=False) if one[0].records]
+        pens = [curve_pen(colour, 1, style=style) for _, colour, style in drawn]
+        self._courses = tuple(course_of(run.records) for run, *_ in drawn)
+        self._curves = [(self._plots[0].plot(pen=pen), self._plots[1].plot(pen=pen)) for pen in pens]
+        for curves, course in zip(self._curves, self._courses, strict=True):
+            draw_course(curves, course)
+        names = [f"{run.name}{run.entries}" for run, *_ in drawn]
+        self.legend.show_curves(list(zip(pens, names, strict=True)))
 
     @property
     def last(self) -> int:
         """The last iteration of all."""
-        return max((int(table[-1, 0]) for table, _ in self._courses if len(table)), default=0)
+        return max((int(course.history.n_iter[-1]) for course in self._courses), default=0)
 
-    def settled(self, column: int) -> Array:
-        """Values of all runs without their first iterations; column 1 errors, 2 sparsities."""
-        parts = [
-            errors if column == 1 else table[min(len(table) // 10, 20) :, column] for table, errors in self._courses
-        ]
-        return np.concatenate(parts) if parts else np.zeros(0)
+    def errors(self) -> Array:
+        """Errors, in percent, that the range of a plot has to hold."""
+        return np.concatenate([course.errors for course in self._courses])
+
+    def sparsities(self) -> Array:
+        """Sparsities of all runs without their first iterations."""
+        values = [course.history.sparsity for course in self._courses]
+        return np.concatenate([one[min(len(one) // 10, 20) :] for one in values])

@@ -29,3 +29,15 @@ def columns_of(dataset: Dataset, chosen: npt.ArrayLike) -> Array:
 def pictures_of(dataset: Dataset, chosen: npt.ArrayLike) -> list[Array]:
     """Images, or the curves of spectra, as they are shown."""
     return list(dataset.pictures(columns_of(dataset, chosen)))
+
+
+def short_name(dataset: Dataset, image: int) -> str:
+    """Name of an image, or its number where it has no name of its own."""
+    name = dataset.names[image]
+    return str(image + 1) if name == f"image {image + 1}" else name
+
+
+def long_name(dataset: Dataset, image: int) -> str:
+    """Number of an image, with its name where it has one of its own."""
+    number, name = f"image {image + 1}", dataset.names[image]
+    return number if name == number else f"{number}, {name}"

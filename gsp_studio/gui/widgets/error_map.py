@@ -11,6 +11,7 @@ from gsp_studio.gui.texts import percent
 from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, label_row
 from gsp_studio.gui.widgets.image_plates import Plate, Plates
 from gsp_studio.gui.widgets.tile_view import colour_table
+from gsp_studio.io.scale_bar import scale_bar_of
 
 if TYPE_CHECKING:
     from gsp_studio.core.residuals import Residuals
@@ -46,6 +47,7 @@ class ErrorMap(QFrame):
         top = float(errors.pixels.max())
         image = dataset.as_map(errors.pixels)
         row, column = np.unravel_index(int(np.argmax(image)), image.shape)
+        self.plates.set_scale(scale_bar_of(dataset) if dataset.grid is None else None)
         # The last colour of the table is for what lies between tiles.
         table = colour_table("magma")[:255]
         self.plates.set_plates((Plate(_TITLE, image, table, 0.0, top or 1.0, ("0", f"{top:.3g}")),))

@@ -7,11 +7,23 @@ from functools import lru_cache
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent, QWheelEvent
-from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QSizePolicy, QWidget
+from PySide6.QtGui import (
+    QColor,
+    QHelpEvent,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QSizePolicy, QToolTip, QWidget
 
 from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.widgets.controls import plain
 from gsp_studio.gui.widgets.picture import draw_fitted, thumbnail
 
 _SIDE = 48
@@ -21,7 +33,7 @@ _KEPT = 1024
 _CELLS_A_NOTCH = 3
 
 
-def _no_caption(image: int) -> str:
+def _no_words(image: int) -> str:
     return ""
 
 
@@ -36,7 +48,9 @@ class FilmStrip(QAbstractScrollArea):
         self._order: Array = np.zeros(0, int)
         self._positions: Array = np.zeros(0, int)  # where each image is in the order
         self._thumbnail: Callable[[int], QImage] | None = None
-        self._caption: Callable[[int], str] = _no_caption
+        self._caption: Callable[[int], str] = _no_words
+        #: Returns the text for an image that the pointer rests on, "" for none.
+        self.about: Callable[[int], str] = _no_words
         self._selected, self._glance = -1, -1
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -54,7 +68,7 @@ class FilmStrip(QAbstractScrollArea):
         self.set_order(np.arange(count))
         self.horizontalScrollBar().setValue(0)
 
-    def set_order(self, order: Array, caption: Callable[[int], str] = _no_caption) -> None:
+    def set_order(self, order: Array, caption: Callable[[int], str] = _no_words) -> None:
         """Show the images in this order (all of them, a permutation), with a line below each."""
         self._order, self._caption = order, caption
         self._positions = np.argsort(order)
@@ -130,6 +144,14 @@ class FilmStrip(QAbstractScrollArea):
             self._glance = image
             self.viewport().update()
 
+    def viewportEvent(self, event: QEvent) -> bool:
+        """Tell of the image that the pointer rests on."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            image = self.image_at(event.pos())
+            QToolTip.showText(event.globalPos(), plain(self.about(image)) if image >= 0 else "", self.viewport())
+            return True
+        return super().viewportEvent(event)
+
     def leaveEvent(self, event: QEvent) -> None:
         """The pointer is gone."""
         self._glance = -1
@@ -144,8 +166,8 @@ class FilmStrip(QAbstractScrollArea):
         key = Qt.Key(event.key())
         steps = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_PageUp: -page, Qt.Key.Key_PageDown: page}
         ends = {Qt.Key.Key_Home: 0, Qt.Key.Key_End: last}
-        plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
-        if not plain or last < 0 or (key not in steps and key not in ends):
+        is_alone = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+        if not is_alone or last < 0 or (key not in steps and key not in ends):
             event.ignore()
             return
         to = ends.get(key, min(last, max(0, position + steps.get(key, 0))))

@@ -9,6 +9,7 @@ from gsp_studio.arrays import Array
 from gsp_studio.core.residuals import ImageFit
 from gsp_studio.gui.widgets.image_plates import Plate, Plates, grey_table, residual_words, signed_table
 from gsp_studio.io.dataset import Dataset
+from gsp_studio.io.scale_bar import scale_bar_of
 
 _SIGNED, _GREY = signed_table(), grey_table()
 
@@ -22,6 +23,10 @@ class FitPlates(Plates):
         self._vectors: tuple[Array, Array, Array] = (np.zeros(1),) * 3
         self._spread, self._image = 0.0, -1
 
+    def forget_spread(self) -> None:
+        """Scale the residual's colours anew with the next fit, whatever led there."""
+        self._image = -1
+
     def set_spread(self, image: int, fit: ImageFit) -> None:
         """Scale the residual's colours, which keep their meaning while the same image's residual has their size."""
         largest = float(np.max(np.abs(fit.x - fit.reconstruction), initial=0.0))
@@ -34,6 +39,7 @@ class FitPlates(Plates):
         made = fit.reconstruction if without < 0 else fit.reconstruction_without(without)
         title = "Reconstruction" if without < 0 else f"Without basis {without + 1}"
         white = float(fit.x.max(initial=0.0)) or float(fit.reconstruction.max(initial=0.0)) or 1.0
+        self.set_scale(scale_bar_of(dataset) if dataset.grid is None else None)
         spread, left = self._spread or 1.0, fit.x - made
         self._vectors = (fit.x, made, left)
         original, made_image = (_plate_of(dataset, v, white) for v in (fit.x, made))
@@ -46,7 +52,7 @@ class FitPlates(Plates):
             (
                 Plate("Original", original, _GREY, 0.0, white, ("0", f"{white:.3g}")),
                 Plate(title, made_image, _GREY, 0.0, white, ("0", f"{top}{white:.3g}")),
-                Plate("Original − reconstruction", left_image, _SIGNED, -spread, spread, ends),
+                Plate("Residual", left_image, _SIGNED, -spread, spread, ends),
             )
         )
 

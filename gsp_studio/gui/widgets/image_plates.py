@@ -12,10 +12,13 @@ from PySide6.QtWidgets import QMenu, QSizePolicy, QWidget
 from gsp_studio.arrays import Array
 from gsp_studio.gui.texts import pixel_value
 from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.widgets.colour_bar import bar_image, paint_bar, with_bar
 from gsp_studio.gui.widgets.controls import label
-from gsp_studio.gui.widgets.picture import draw_fitted, enlarged, qimage_of
+from gsp_studio.gui.widgets.picture import draw_fitted, paint_scale_bar, qimage_of
+from gsp_studio.io.scale_bar import ScaleBar
 
 _GAP = 20.0
+#: Room for the colours' bar.
 _BAR = 6.0
 #: Blue below zero, black at zero, orange above: told apart by all eyes, and zero is black as everywhere on the canvas.
 _SIGNED = (
@@ -96,6 +99,7 @@ class Plates(QWidget):
         self._plates: tuple[Plate, ...] = ()
         self._images: list[QImage] = []
         self._bars: list[QImage] = []
+        self._scale: ScaleBar | None = None
         self.pixel_words = label()
         self._pixel = (-1, -1)
         self.hovered.connect(self._point)
@@ -106,10 +110,15 @@ class Plates(QWidget):
     def set_plates(self, plates: tuple[Plate, ...]) -> None:
         """Show these; none to show nothing."""
         self._images = [colour_image(plate.image, plate.table, plate.low, plate.high) for plate in plates]
-        self._bars = [colour_image(np.arange(len(p.table))[None, :], p.table, 0, len(p.table) - 1) for p in plates]
+        self._bars = [bar_image(plate.table) for plate in plates]
         self._plates = plates
         self.setAccessibleDescription(", ".join(plate.title for plate in plates))
         self._tell_pixel()
+        self.update()
+
+    def set_scale(self, bar: ScaleBar | None) -> None:
+        """Show a scale bar on the first image; None: none."""
+        self._scale = bar
         self.update()
 
     def words_of(self, row: int, column: int) -> str:
@@ -146,7 +155,7 @@ class Plates(QWidget):
         scale = min(free[0] / width, free[1] / height)
         w, h = width * scale, height * scale
         # The titles need some room even above images that are narrow.
-        pitch = min(max(w, 8.0 * line), free[0]) + _GAP
+        pitch = min(max(w, self._least()), free[0]) + _GAP
         x = (self.width() - count * pitch + _GAP) / 2 + plate * pitch + (pitch - _GAP - w) / 2
         return QRectF(x, line + (free[1] - h) / 2, w, h)
 
@@ -154,6 +163,16 @@ class Plates(QWidget):
         """Width that there is for a plate, between those beside it."""
         count = len(self._images)
         return max(1.0, self.width() - _GAP * (count + 1)) / count
+
+    def _least(self) -> float:
+        """Width that titles need, however narrow the images are."""
+        titles = [self.fontMetrics().horizontalAdvance(plate.title) + 4.0 for plate in self._plates]
+        return max(8.0 * self._line(), *titles)
+
+    def shown_title(self, plate: int) -> str:
+        """Return the title of a plate, shortened to its room."""
+        width = max(self.place_of(plate).width(), min(self._least(), self._room()))
+        return self.fontMetrics().elidedText(self._plates[plate].title, Qt.TextElideMode.ElideRight, int(width))
 
     def _line(self) -> float:
         return self.fontMetrics().height() + 6.0
@@ -164,8 +183,9 @@ class Plates(QWidget):
         if under:
             menu = QMenu(self)
             menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-            copy = menu.addAction(f"Copy the picture: {self._plates[under[0]].title}".replace("&", "&&"))
-            picture = enlarged(self._images[under[0]])
+            plate = self._plates[under[0]]
+            copy = menu.addAction(f"Copy the picture: {plate.title}".replace("&", "&&"))
+            picture = with_bar(self._images[under[0]], plate.table, plate.ends)
             copy.triggered.connect(lambda: QGuiApplication.clipboard().setImage(picture))
             menu.popup(event.globalPos())
 
@@ -191,30 +211,17 @@ class Plates(QWidget):
         painter = QPainter(self)
         for k, plate in enumerate(self._plates):
             place = draw_fitted(painter, self.place_of(k), self._images[k])
+            if self._scale is not None and k == 0:
+                paint_scale_bar(painter, place, plate.image.shape[1], self._scale)
             painter.setPen(QPen(QColor(theme.plot_muted), 1))
             painter.drawRect(place.adjusted(-1, -1, 0, 0))
-            width = max(place.width(), min(8.0 * line, self._room()))
+            width = max(place.width(), min(self._least(), self._room()))
             head = QRectF(place.center().x() - width / 2, place.top() - line, width, line - 4)
             painter.setPen(QColor(theme.plot_text))
-            title = painter.fontMetrics().elidedText(plate.title, Qt.TextElideMode.ElideRight, int(width))
-            painter.drawText(head, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom, title)
-            self._paint_bar(painter, k, QRectF(head.left(), place.bottom() + 4, width, line))
-
-    def _paint_bar(self, painter: QPainter, k: int, box: QRectF) -> None:
-        """The colours between the values at their ends, on one line."""
-        painter.setPen(QColor(current_theme().plot_muted))
-        low, high = self._plates[k].ends
-        metrics = painter.fontMetrics()
-        left, right = metrics.horizontalAdvance(low) + 8.0, metrics.horizontalAdvance(high) + 8.0
-        vertically = Qt.AlignmentFlag.AlignVCenter
-        if left + right > box.width() + 8.0:  # no room for both: the title tells what is shown
-            return
-        painter.drawText(box, vertically | Qt.AlignmentFlag.AlignLeft, low)
-        painter.drawText(box, vertically | Qt.AlignmentFlag.AlignRight, high)
-        bar = QRectF(box.left() + left, box.center().y() - _BAR / 2, box.width() - left - right, _BAR)
-        if bar.width() > 8:
-            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-            painter.drawImage(bar, self._bars[k])
+            above = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom
+            painter.drawText(head, above, self.shown_title(k))
+            painter.setPen(QColor(theme.plot_muted))
+            paint_bar(painter, QRectF(head.left(), place.bottom() + 4, width, line), self._bars[k], plate.ends)
 
 
 def residual_words(x: Array, made: Array, left: Array) -> str:

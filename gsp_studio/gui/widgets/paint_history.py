@@ -70,7 +70,24 @@ class PaintHistory:
         self._done.append(self._undone.pop())
         return self._done[-1].box, self._done[-1].after
 
+    def follow(self, now: Array, then: Array) -> bool:
+        """Take one step back or on, where that is what makes `then` of the image `now`; whether it is one."""
+        if self._done and _is_change(self._done[-1].box, self._done[-1].before, now, then):
+            self.undo()
+            return True
+        if self._undone and _is_change(self._undone[-1].box, self._undone[-1].after, now, then):
+            self.redo()
+            return True
+        return False
+
     def clear(self) -> None:
         """Another image: nothing to go back to."""
         self._done.clear()
         self._undone.clear()
+
+
+def _is_change(box: Box, content: Array, now: Array, then: Array) -> bool:
+    """Whether an image becomes another one by this content of a box."""
+    changed = now.copy()
+    changed[box] = content
+    return np.allclose(changed, then, rtol=0.0, atol=1e-9)  # of images in colour it is a mean

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import current_theme
+from gsp_studio.io.scale_bar import ScaleBar
 
 #: Pixels on the longer side of a thumbnail, before the screen's own scaling.
 _MOST = 192
@@ -62,6 +63,19 @@ def draw_fitted(painter: QPainter, box: QRectF, image: QImage) -> QRectF:
     return place
 
 
+def paint_scale_bar(painter: QPainter, place: QRectF, across: int, bar: ScaleBar) -> None:
+    """Paint a bar into the lower left corner of a picture of `across` pixels, where it has room."""
+    length, metrics = bar.pixels * place.width() / across, painter.fontMetrics()
+    width = max(length, float(metrics.horizontalAdvance(bar.text))) + 2 * _GAP
+    if width > place.width() or place.height() < 3 * metrics.height():
+        return
+    ground = QRectF(place.left(), place.bottom() - metrics.height() - 8, width, metrics.height() + 8)
+    painter.fillRect(ground, QColor(0, 0, 0, 170))
+    painter.setPen(Qt.GlobalColor.white)
+    painter.drawText(ground.adjusted(_GAP, 0, 0, -6), Qt.AlignmentFlag.AlignBottom, bar.text)
+    painter.fillRect(QRectF(ground.left() + _GAP, ground.bottom() - 5, length, 2), Qt.GlobalColor.white)
+
+
 class Picture(QWidget):
     """Shows a nonnegative image (height, width) or (height, width, 3), or a row of them side by side."""
 
@@ -70,12 +84,18 @@ class Picture(QWidget):
         self._side = side
         self._images: list[QImage] = []
         self._captions: tuple[str, ...] = ()
+        self._scale: ScaleBar | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
 
     def set_images(self, images: list[Array], captions: tuple[str, ...] = ()) -> None:
         """Show these images, each scaled to its own maximum, with a line below each."""
         self._images = [qimage_of(scaled_to_grey(image)) for image in images]
         self._captions = captions
+        self.update()
+
+    def set_scale(self, bar: ScaleBar | None) -> None:
+        """Show a scale bar on the first image; None: none."""
+        self._scale = bar
         self.update()
 
     def clear(self) -> None:
@@ -98,6 +118,11 @@ class Picture(QWidget):
         """Height of the line below the images."""
         return self.fontMetrics().height() + 2.0 if self._captions else 0.0
 
+    def shown_caption(self, k: int) -> str:
+        """Return the line below an image, shortened in its middle to the image's room."""
+        room = int(self._cell())
+        return self.fontMetrics().elidedText(self._captions[k], Qt.TextElideMode.ElideMiddle, room)
+
     def place_of(self, k: int) -> QRectF:
         """Return the place of an image."""
         image, cell, height = self._images[k], self._cell(), self.height() - self._line()
@@ -112,8 +137,11 @@ class Picture(QWidget):
         for k, image in enumerate(self._images):
             place = self.place_of(k)
             painter.drawImage(place, image)
+            if self._scale is not None and k == 0:
+                paint_scale_bar(painter, place, image.width(), self._scale)
             if k < len(self._captions):
                 painter.setPen(QColor(current_theme().text_muted))
                 middle, cell = place.center().x(), self._cell() + 2 * _GAP
                 where = QRectF(middle - cell / 2, place.bottom(), cell, self._line())
-                painter.drawText(where, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom, self._captions[k])
+                below = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom
+                painter.drawText(where, below, self.shown_caption(k))

@@ -215,6 +215,18 @@ class RunOrder(QSortFilterProxyModel):
         self.setSortRole(SORT_ROLE)
         self.setSortCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
 
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Return the title of a column, with an arrow where rows are in its order."""
+        title = super().headerData(section, orientation, role)
+        if role != Qt.ItemDataRole.DisplayRole or section != self.sortColumn() or title is None:
+            return title
+        return f"{title} {'▴' if self.sortOrder() == Qt.SortOrder.AscendingOrder else '▾'}"
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Put rows in the order of a column; -1: as they have ended."""
+        super().sort(column, order)
+        self.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, self.columnCount() - 1)
+
     def set_words(self, text: str) -> None:
         """Leave the rows that hold all these words."""
         self._words = text.casefold().split()

@@ -13,6 +13,8 @@ from PySide6.QtWidgets import QWidget
 from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import Themed, current_theme
 
+pg.setConfigOptions(antialias=True)
+
 
 def make_bare(plot: pg.PlotWidget, title: str) -> None:
     """Leave a plot its axes and curves alone, with fixed ranges and the title of its values."""

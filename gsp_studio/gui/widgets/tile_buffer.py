@@ -129,6 +129,11 @@ class TileBuffer:
         """Whether this buffer is for such tiles."""
         return (count, height, width, channels) == (self.count, self.height, self.width, self.channels)
 
+    @property
+    def white(self) -> float:
+        """Value of white, where tiles share it; NaN where each has its own."""
+        return self._held
+
     def reset_levels(self) -> None:
         """Take white anew from the next images, where tiles share it."""
         self._held = math.nan

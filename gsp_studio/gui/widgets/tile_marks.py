@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
-from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPainter, QPen, QTransform
+from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from gsp_studio.gui.theme import current_theme
@@ -21,6 +21,8 @@ Array = npt.NDArray[Any]
 _POINTS, _LEAST_WIDTH = 7.5, 36.0
 #: Width of the edge of a tile that changes, and its opacity at most, of 255.
 _EDGE, _OPACITY = 2, 130
+#: Opacities that are told apart: edges of one are painted at once.
+_STEPS = 16
 #: Dark ground of a word in a tile, of any picture below it.
 _GROUND = QColor(18, 20, 24, 200)
 
@@ -175,18 +177,30 @@ class TileEdges(TileOverlay):
         if buffer is None or not self.levels.any():
             return
         to_screen, colour = painter.worldTransform(), QColor(current_theme().canvas_accent)
-        width = max(1, min(_EDGE, int(0.5 * buffer.gap * to_screen.m11())))
+        wide = max(1, min(_EDGE, int(0.5 * buffer.gap * to_screen.m11())))
+        steps = np.rint(_STEPS * np.asarray(self.levels[: buffer.count], np.float64)).astype(int)
+        tiles = np.flatnonzero(steps)
+        x, y = tiles % buffer.columns * buffer.pitch[0], tiles // buffer.columns * buffer.pitch[1]
+        # Between pixels: lines of one width look alike in all tiles.
+        left, right = (np.rint(at * to_screen.m11() + to_screen.dx()) for at in (x, x + buffer.width))
+        below = y + buffer.height + buffer.strip
+        top, bottom = (np.rint(at * to_screen.m22() + to_screen.dy()) for at in (y, below))
+        width, height, edge = right - left, np.maximum(1, bottom - top), np.full(len(tiles), wide)
+        # Filled, as a stroke takes ten times as long.
+        sides = (
+            _rects(left - wide, top - wide, width + 2 * wide, edge),
+            _rects(left - wide, bottom, width + 2 * wide, edge),
+            _rects(left - wide, top, edge, height),
+            _rects(right, top, edge, height),
+        )
         painter.save()
         painter.resetTransform()
-        for tile in np.flatnonzero(self.levels[: buffer.count]).tolist():
-            x, y = buffer.origin_of(tile)
-            x, y, right, below = _in_pixels(to_screen, x, y, buffer.width, buffer.height + buffer.strip)
-            colour.setAlpha(round(_OPACITY * float(self.levels[tile])))
-            # Filled, as a stroke takes ten times as long.
-            painter.fillRect(x - width, y - width, right - x + 2 * width, width, colour)
-            painter.fillRect(x - width, below, right - x + 2 * width, width, colour)
-            painter.fillRect(x - width, y, width, below - y, colour)
-            painter.fillRect(right, y, width, below - y, colour)
+        painter.setPen(Qt.PenStyle.NoPen)
+        for step in np.unique(steps[tiles]).tolist():
+            colour.setAlpha(round(_OPACITY * step / _STEPS))
+            painter.setBrush(colour)
+            alike = np.flatnonzero(steps[tiles] == step).tolist()
+            painter.drawRects([side[k] for side in sides for k in alike])
         painter.restore()
 
 
@@ -261,10 +275,3 @@ def _small(font: QFont) -> QFont:
     small = QFont(font)
     small.setPointSizeF(_POINTS)
     return small
-
-
-def _in_pixels(to_screen: QTransform, x: float, y: float, width: float, height: float) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) on the screen, between pixels: lines of one width look alike in all tiles."""
-    left, top = round(x * to_screen.m11() + to_screen.dx()), round(y * to_screen.m22() + to_screen.dy())
-    right = round((x + width) * to_screen.m11() + to_screen.dx())
-    return left, top, max(left + 1, right), max(top + 1, round((y + height) * to_screen.m22() + to_screen.dy()))

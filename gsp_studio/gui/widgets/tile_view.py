@@ -1,4 +1,4 @@
-"""The view of a tile buffer: one ImageItem, nearest neighbour, zoom with the wheel, a frame around what is selected."""
+"""The view of a tile buffer: its pixels, frames around what is selected, and what is written over the tiles."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QGraphicsRectItem, QToolTip, QWidget
 
@@ -18,6 +17,7 @@ from gsp_studio.gui.widgets.tile_buffer import GAP, GAP_COLOUR, TileBuffer
 from gsp_studio.gui.widgets.tile_layout import best_columns
 from gsp_studio.gui.widgets.tile_marks import TileBars, TileEdges, TileFrames, TileLabels, TileWords
 from gsp_studio.gui.widgets.verdict_marks import VerdictMarks
+from gsp_studio.gui.widgets.zoom_view import Picture, ZoomView
 
 Array = npt.NDArray[Any]
 
@@ -39,6 +39,8 @@ def colour_table(name: str) -> Array:
     if name == "grey":
         table = np.repeat(np.linspace(0, 255, 256)[:, None], 3, axis=1).astype(np.uint8)
     else:
+        import pyqtgraph as pg  # once the window is on the screen: it takes long to import
+
         table = np.array(pg.colormap.get(name).getLookupTable(nPts=256, alpha=False), dtype=np.uint8)
     table[GAP] = GAP_COLOUR
     return table
@@ -54,7 +56,7 @@ def veil_table(colour: str) -> Array:
     return table
 
 
-class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
+class TileView(Themed, ZoomView):
     """Shows a `TileBuffer`; tells which tile is picked and what lies under the pointer."""
 
     picked = Signal(int)
@@ -63,23 +65,21 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
     barActivated = Signal(int)  # the tile whose bar was double-clicked
     laidOut = Signal()  # the tiles stand in other columns
 
-    _is_filling = False  # pyqtgraph resizes while it constructs
+    _leader: TileView | None = None  # whose columns and zoom this one follows
 
     def __init__(self, parent: QWidget | None = None, *, is_filling: bool = False) -> None:
         """`is_filling`: choose the columns that make tiles as large as there is room for."""
-        super().__init__(parent, useOpenGL=False)
+        super().__init__(parent)
         self._buffer: TileBuffer | None = None
         self._is_filling, self._is_fitted = is_filling, True
         #: Returns the text for a tile that the pointer rests on, "" for none.
         self.about: Callable[[int], str] = lambda tile: ""
         self._selected = -1
-        self._is_glimpse = False
-        self._box = pg.ViewBox(lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0.02)
-        self._image = pg.ImageItem(axisOrder="row-major")
+        self._image = Picture()
         self._labels = TileLabels()
         self._marks = TileFrames()
         self._frozen = TileFrames(Qt.PenStyle.DashLine, inset=0.06)
-        self._spread = pg.ImageItem(axisOrder="row-major")
+        self._spread = Picture()
         self._spread.hide()
         self._unstable = TileFrames(Qt.PenStyle.DotLine, inset=0.02)
         self._verdicts = VerdictMarks()
@@ -91,11 +91,8 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
         self._glance = self._outline(1.0)
         self._overlays = (self.bars, self._verdicts, self.words, self._labels, self.edges)
         self._frames = (self._unstable, self._frozen, self._marks)
-        for item in (self._image, self._spread, self._empty, *self._overlays, self._glance, *self._frames, self._frame):
-            self._box.addItem(item, ignoreBounds=item is not self._image)
-        self._box.disableAutoRange()
-        self._box.sigRangeChangedManually.connect(self._leave_fit)
-        self.setCentralItem(self._box)
+        self.add(self._image, self._spread, self._empty, *self._overlays, self._glance, *self._frames, self._frame)
+        self.zoomed.connect(self._leave_fit)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("Basis images")
         self.viewport().setMouseTracking(True)
@@ -115,7 +112,7 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
     def tint(self) -> None:
         """Take the colours of the theme in force."""
         theme = current_theme()
-        self.setBackground(theme.canvas)
+        self.setBackgroundBrush(QColor(theme.canvas))
         for item, colour in ((self._frame, theme.canvas_accent), (self._glance, theme.canvas_muted)):
             pen = item.pen()
             pen.setColor(QColor(colour))
@@ -124,21 +121,19 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
         self._marks.pen.setColor(QColor(theme.canvas_accent))
         self._frozen.pen.setColor(QColor(theme.canvas_frozen))
         self._unstable.pen.setColor(QColor(theme.canvas_target))
-        self._spread.setLookupTable(veil_table(theme.spread))
+        self._spread.set_table(veil_table(theme.spread))
 
     def set_colour_map(self, name: str) -> None:
         """One of COLOUR_MAPS; images in colour keep their own."""
-        self._table = colour_table(name)
-        self._colour()
+        self.set_colours(colour_table(name))
 
-    def _colour(self) -> None:
-        is_grey = self._buffer is None or self._buffer.channels == 1
-        self._image.setLookupTable(self._table if is_grey else None)
+    def set_colours(self, table: Array) -> None:
+        """Colours of the values of grey tiles: (256, 3) uint8, the last one of what lies between tiles."""
+        self._image.set_table(table)
 
     def set_buffer(self, buffer: TileBuffer) -> None:
         """Show another buffer, in full."""
         self._buffer = buffer
-        self._colour()
         self._fill_room()
         self._labels.set_texts(buffer, ())
         self._place_all()
@@ -157,36 +152,33 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
     def _fill_room(self) -> bool:
         """Lay the tiles out as large as there is room for; whether they stand in other columns then."""
         buffer, room = self._buffer, self.viewport().size()
-        if buffer is None or not self._is_filling or not self._is_fitted:
+        if buffer is None or not self._is_filling or not (self._is_fitted or self._leader is not None):
             return False
         size = (room.width() - 2 * _MARGIN, room.height() - 2 * _MARGIN)
-        columns = best_columns(buffer.count, buffer.pitch, buffer.gap, size)
+        leading = None if self._leader is None else self._leader._buffer
+        columns = leading.columns if leading is not None else best_columns(buffer.count, buffer.pitch, buffer.gap, size)
         if columns == buffer.columns:
             return False
         buffer.lay_out(columns)
         return True
 
-    def _leave_fit(self, *_: object) -> None:
+    def _leave_fit(self) -> None:
         self._is_fitted = False
 
     def show_frame(self) -> None:
         """Show what has been written into the buffer."""
         if self._buffer is not None:
-            self._image.setImage(self._buffer.pixels, autoLevels=False, levels=None)
-            if self._is_glimpse:
-                self._is_glimpse = False
-                self._lay_over_buffer()
+            self._image.set_pixels(self._buffer.pixels, self._extent)
 
     def show_glimpse(self, coarse: TileBuffer) -> None:
         """Show a buffer of the same tiles in fewer pixels, in the place of the other one's."""
-        self._image.setImage(coarse.pixels, autoLevels=False, levels=None)
-        self._is_glimpse = True
-        self._lay_over_buffer()
+        self._image.set_pixels(coarse.pixels, self._extent)
 
-    def _lay_over_buffer(self) -> None:
+    @property
+    def _extent(self) -> QRectF:
         assert self._buffer is not None
         height, width = self._buffer.pixels.shape[:2]
-        self._image.setRect(QRectF(0, 0, width, height))
+        return QRectF(0, 0, width, height)
 
     def set_labels(self, texts: tuple[str, ...]) -> None:
         """A line for each tile, none to show none."""
@@ -213,7 +205,7 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
         """Lay a veil over the tiles, as thick as this buffer of the same tiles says; None: no veil."""
         self._spread.setVisible(buffer is not None)
         if buffer is not None:
-            self._spread.setImage(buffer.pixels, autoLevels=False, levels=None)
+            self._spread.set_pixels(buffer.pixels, self._extent)
 
     def set_verdicts(self, accepted: tuple[int, ...], rejected: tuple[int, ...]) -> None:
         """Mark tiles as accepted and as rejected."""
@@ -221,7 +213,9 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
 
     def fit(self) -> None:
         """Show all tiles."""
-        if self._buffer is None:
+        if self._leader is not None:
+            self._leader.fit()
+        if self._buffer is None or self._leader is not None:
             return
         self._is_fitted = True
         if self._fill_room():
@@ -231,19 +225,25 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
         room = self.viewport().size()
         pixels = min((room.width() - 2 * _MARGIN) / width, (room.height() - 2 * _MARGIN) / height)
         around = _MARGIN / max(pixels, 1e-3)
-        self._box.setRange(QRectF(0, 0, width, height).adjusted(-around, -around, around, around), padding=0)
+        self.show_part(self._extent.adjusted(-around, -around, around, around))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Show all tiles in the new room, unless a part of them was zoomed."""
         super().resizeEvent(event)
-        if self._is_filling and self._is_fitted:
+        if self._is_filling and self._is_fitted and self._leader is None:
             self.fit()
 
-    def link_zoom(self, other: TileView) -> None:
-        """Show the same part as another view, from now on, whichever is zoomed; both keep near-square grids."""
-        self._is_filling = other._is_filling = False
-        self._box.setXLink(other._box)
-        self._box.setYLink(other._box)
+    def link_zoom(self, other: ZoomView) -> None:
+        """Show the same part as another view, of as many tiles in its columns, from now on, whichever is zoomed."""
+        super().link_zoom(other)
+        if isinstance(other, TileView):
+            self._leader = other
+            self.zoomed.connect(other._leave_fit)
+            other.laidOut.connect(self._follow_columns)
+
+    def _follow_columns(self) -> None:
+        if self._fill_room():
+            self._place_all()
 
     def _place(self, item: QGraphicsRectItem, tile: int) -> None:
         if self._buffer is None or not 0 <= tile < self._buffer.count:
@@ -253,34 +253,19 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
         item.setRect(QRectF(x, y, self._buffer.width, self._buffer.height))
         item.show()
 
-    def _image_position(self, position: QPointF) -> QPointF:
-        return QPointF(self._box.mapSceneToView(self.mapToScene(position.toPoint())))
-
     def tile_at(self, place: QPoint) -> int:
         """Tile at a point of the viewport; -1 for none."""
         if self._buffer is None:
             return -1
-        point = self._image_position(QPointF(place))
+        point = self.plane_position(place)
         return self._buffer.tile_at(point.x(), point.y())
-
-    @property
-    def visible_part(self) -> QRectF:
-        """Part of the picture that is in view."""
-        return QRectF(self._box.viewRect())
-
-    def end_drag(self, part: object) -> None:
-        """End a drag that moved the view, and show this part again."""
-        scene = self.scene()
-        scene.dragItem, scene.dragButtons, scene.clickEvents = None, [], []
-        if isinstance(part, QRectF):
-            self._box.setRange(part, padding=0)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Pick the tile under the pointer."""
         super().mousePressEvent(event)
         self.setFocus(Qt.FocusReason.MouseFocusReason)
         if event.button() == Qt.MouseButton.LeftButton and self._buffer is not None:
-            point = self._image_position(event.position())
+            point = self.plane_position(event.position())
             tile = self._buffer.tile_at(point.x(), point.y())
             is_range = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
             if tile >= 0 and (is_range or event.modifiers() & Qt.KeyboardModifier.ControlModifier):
@@ -293,7 +278,7 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
         super().mouseMoveEvent(event)
         if self._buffer is None:
             return
-        point = self._image_position(event.position())
+        point = self.plane_position(event.position())
         pixel = self._buffer.pixel_at(point.x(), point.y())
         tile = -1 if pixel is None else self._buffer.tile_at(point.x(), point.y())
         self._place(self._glance, tile)
@@ -302,7 +287,7 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
     def viewportEvent(self, event: QEvent) -> bool:
         """Tell of the tile that the pointer rests on."""
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip and self._buffer is not None:
-            point = self._image_position(QPointF(event.pos()))
+            point = self.plane_position(event.pos())
             tile = self._buffer.tile_at(point.x(), point.y())
             text = self.about(tile) if tile >= 0 else ""
             QToolTip.showText(event.globalPos(), plain(text) if text else "", self.viewport())
@@ -317,7 +302,7 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Show all tiles again, or tell of the bar under the pointer."""
-        buffer, point = self._buffer, self._image_position(event.position())
+        buffer, point = self._buffer, self.plane_position(event.position())
         tile = -1 if buffer is None else buffer.tile_at(point.x(), point.y())
         if buffer is not None and tile >= 0 and buffer.is_in_strip(point.y()):
             if event.button() == Qt.MouseButton.LeftButton:

@@ -13,9 +13,9 @@ class _Room(QScrollArea):
     `is_strip`: as high as the widget, so that it scrolls to the sides alone.
     """
 
-    def __init__(self, widget: QWidget, is_strip: bool = False) -> None:
+    def __init__(self, widget: QWidget, is_strip: bool = False, parent: QWidget | None = None) -> None:
         self._shown, self._is_strip = widget, is_strip  # first: Qt filters events while it constructs
-        super().__init__()
+        super().__init__(parent)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # its keys are the widget's
         self.setWidgetResizable(True)
@@ -70,19 +70,32 @@ class ViewTabs(QWidget):
         self.bar.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.bar.setAccessibleName("Views")
         self._stack = QStackedWidget()
-        for number, (title, view) in enumerate(views.items(), 1):
+        self._rooms = [_Room(view, parent=self._stack) for view in self._views]
+        for number, title in enumerate(views, 1):
             self.bar.addTab(title)
             self.bar.setTabToolTip(number - 1, f"{title} (key {number})")
-            self._stack.addWidget(_Room(view))
+            self._stack.addWidget(self._rooms[number - 1])
         self.bar.currentChanged.connect(self._turn)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(0)
         box.addWidget(self.bar)
         box.addWidget(self._stack, 1)
-        strip = _Room(below, is_strip=True)
+        strip = _Room(below, is_strip=True, parent=self)
         strip.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         box.addWidget(strip)
+
+    def replace(self, title: str, view: QWidget) -> None:
+        """Put another widget into the place of a view's."""
+        index = self._titles.index(title)
+        is_front = index == self.bar.currentIndex()
+        former, room = self._rooms[index], _Room(view, parent=self._stack)  # else it would be a window for a moment
+        self._views[index], self._rooms[index] = view, room
+        self._stack.insertWidget(index, room)
+        self._stack.removeWidget(former)
+        former.deleteLater()
+        if is_front:
+            self._stack.setCurrentIndex(index)
 
     @property
     def titles(self) -> list[str]:

@@ -83,9 +83,7 @@ class WholePicture(QFrame):
             (
                 Plate("Original", picture.original, _GREY, 0.0, white, ends),
                 Plate("Reconstruction", picture.reconstruction, _GREY, 0.0, white, ends),
-                Plate(
-                    "Original − reconstruction", left, _SIGNED, -spread, spread, (f"−{spread:.3g}", f"+{spread:.3g}")
-                ),
+                Plate("Residual", left, _SIGNED, -spread, spread, (f"−{spread:.3g}", f"+{spread:.3g}")),
             )
         )
         height, width = picture.covered.shape

@@ -244,7 +244,7 @@ ACTIONS: tuple[Action | Section, ...] = (
         "delete run",
         "&Run",
         "&Delete this run from the list",
-        lambda w: w.session.runs.delete(w.session.runs.index),
+        lambda w: w.session.control.delete(w.session.runs.index),
         offered=_can_act,
     ),
     Section("&Run", lambda w: w.clusters.add_to(w.menus)),
@@ -337,6 +337,8 @@ ACTIONS: tuple[Action | Section, ...] = (
     Action("about", "&Help", "&About", lambda w: w.prompts.about()),
 )
 
+_CONDITIONS = {row.offered for row in ACTIONS if isinstance(row, Action) and row.offered is not None}
+
 #: Offers of the button beside Run.
 OPENINGS = ("open folder", "open file", "open faces", "open swimmer")
 
@@ -356,6 +358,7 @@ def make_actions(window: Frame) -> dict[str, QAction]:
 
 def offer_actions(window: Frame, actions: dict[str, QAction]) -> None:
     """Enable the actions that can be triggered now, and no others."""
+    answers = {offered: offered(window) for offered in _CONDITIONS}  # each once: this follows every move of the slider
     for row in ACTIONS:
         if isinstance(row, Action) and row.offered is not None:
-            actions[row.name].setEnabled(row.offered(window))
+            actions[row.name].setEnabled(answers[row.offered])

@@ -1,7 +1,11 @@
-"""The panels as a table, and where each stands: a tab in the centre, a dock, or the tool bar."""
+"""The panels as a table, and where each stands: a tab in the centre, a dock, or the tool bar.
+
+Panels with plots are made once the window is on the screen: plots take as long to import as all the rest.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeVar
@@ -13,19 +17,15 @@ from PySide6.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QWi
 from gsp_studio.gui.network.panel import NetworksPanel
 from gsp_studio.gui.panels import Attachable, Requests
 from gsp_studio.gui.panels.basis_montage import MontagePanel
-from gsp_studio.gui.panels.compare import ComparePanel
 from gsp_studio.gui.panels.constraint_chip import ConstraintChip
-from gsp_studio.gui.panels.curves import CurvesPanel
 from gsp_studio.gui.panels.data import DataPanel
-from gsp_studio.gui.panels.inspector import InspectorPanel
 from gsp_studio.gui.panels.log import LogPanel
 from gsp_studio.gui.panels.model import ModelPanel
-from gsp_studio.gui.panels.path import PathPanel
 from gsp_studio.gui.panels.run import RunPanel
 from gsp_studio.gui.panels.runs import RunsPanel
+from gsp_studio.gui.panels.seeds import SeedsPanel
 from gsp_studio.gui.panels.selected_basis import BasisPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
-from gsp_studio.gui.panels.weights import WeightsPanel
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.widgets.view_tabs import ViewTabs
 from gsp_studio.gui.window.collapsed_docks import CollapsedDocks
@@ -55,27 +55,66 @@ class PanelRow:
 
     name: str
     title: str
-    make: type[QWidget]
+    make: Callable[[], QWidget]
     place: Place
     is_scrolling: bool = False  # it may be taller than its dock
     is_behind: bool = False  # a tab behind the dock before it
+    is_late: bool = False  # made after the first paint
+
+
+def _compare() -> QWidget:
+    from gsp_studio.gui.panels.compare import ComparePanel
+
+    return ComparePanel()
+
+
+def _curves() -> QWidget:
+    from gsp_studio.gui.panels.curves import CurvesPanel
+
+    return CurvesPanel()
+
+
+def _inspector() -> QWidget:
+    from gsp_studio.gui.panels.inspector import InspectorPanel
+
+    return InspectorPanel()
+
+
+def _path() -> QWidget:
+    from gsp_studio.gui.panels.path import PathPanel
+
+    return PathPanel()
+
+
+def _spectra() -> QWidget:
+    from gsp_studio.gui.panels.spectra import SpectraPanel
+
+    return SpectraPanel()
+
+
+def _weights() -> QWidget:
+    from gsp_studio.gui.panels.weights import WeightsPanel
+
+    return WeightsPanel()
 
 
 #: In the order in which panels are told of what is new: what the eye is on comes first.
 PANELS = (
     PanelRow("montage", "Basis", MontagePanel, Place.VIEW),
-    PanelRow("compare", "Compare", ComparePanel, Place.VIEW),
-    PanelRow("inspector", "Inspector", InspectorPanel, Place.VIEW),
-    PanelRow("path", "Path", PathPanel, Place.VIEW),
-    PanelRow("weights", "Weights", WeightsPanel, Place.VIEW),
+    PanelRow("compare", "Compare", _compare, Place.VIEW, is_late=True),
+    PanelRow("inspector", "Inspector", _inspector, Place.VIEW, is_late=True),
+    PanelRow("spectra", "Spectra", _spectra, Place.VIEW, is_late=True),
+    PanelRow("path", "Path", _path, Place.VIEW, is_late=True),
+    PanelRow("weights", "Weights", _weights, Place.VIEW, is_late=True),
     PanelRow("networks", "Networks", NetworksPanel, Place.VIEW),
     PanelRow("sparsity", "Sparsity", SparsityPanel, Place.UNDER_VIEWS),
     PanelRow("chip", "Constraint", ConstraintChip, Place.TOOL_BAR),
     PanelRow("data", "Data", DataPanel, Place.LEFT, is_scrolling=True),
     PanelRow("model", "Model", ModelPanel, Place.LEFT, is_scrolling=True),
+    PanelRow("seeds", "Seeds", SeedsPanel, Place.LEFT, is_scrolling=True, is_behind=True),
     PanelRow("basis", "Selected basis", BasisPanel, Place.RIGHT, is_scrolling=True),
     PanelRow("run", "Run", RunPanel, Place.TOOL_BAR),
-    PanelRow("curves", "Curves", CurvesPanel, Place.BELOW),
+    PanelRow("curves", "Curves", _curves, Place.BELOW, is_late=True),
     PanelRow("runs", "Runs", RunsPanel, Place.BELOW),
     PanelRow("log", "Log", LogPanel, Place.BELOW, is_behind=True),
 )
@@ -104,8 +143,9 @@ class WindowLayout(QObject):
     def __init__(self, window: QMainWindow) -> None:
         super().__init__(window)
         self._window = window
-        self.panels: dict[str, QWidget] = {row.name: row.make() for row in PANELS}
-        views = {row.title: self.panels[row.name] for row in PANELS if row.place is Place.VIEW}
+        self.panels: dict[str, QWidget] = {row.name: row.make() for row in PANELS if not row.is_late}
+        self._late = [row for row in sorted(PANELS, key=lambda row: row.place is Place.VIEW) if row.is_late]
+        views = {row.title: self.panels.get(row.name) or QWidget() for row in PANELS if row.place is Place.VIEW}
         [self._below] = (self.panels[row.name] for row in PANELS if row.place is Place.UNDER_VIEWS)
         self.centre = ViewTabs(views, below=self._below)
         window.setCentralWidget(self.centre)
@@ -131,8 +171,27 @@ class WindowLayout(QObject):
             if isinstance(panel, Attachable):
                 panel.attach(session, window)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all panels are there."""
+        return not self._late
+
+    def add_late(self, session: Session, window: Requests) -> tuple[str, QWidget]:
+        """Make the next of the panels that are made after the first paint; return its name and itself."""
+        row = self._late.pop(0)
+        self.panels[row.name] = panel = row.make()
+        if row.place is Place.VIEW:
+            self.centre.replace(row.title, panel)
+        else:
+            empty = self.docks[row.title].widget()
+            self.docks[row.title].setWidget(panel)
+            empty.deleteLater()
+        if isinstance(panel, Attachable):
+            panel.attach(session, window)
+        return row.name, panel
+
     def _add_dock(self, row: PanelRow) -> None:
-        panel = self.panels[row.name]
+        panel = self.panels.get(row.name) or QWidget()
         dock = QDockWidget(row.title, self._window)
         dock.setObjectName(row.title)
         dock.setWidget(_scroll_area(panel) if row.is_scrolling else panel)

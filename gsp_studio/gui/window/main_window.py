@@ -22,7 +22,6 @@ from gsp_studio.gui.network.controller import NetworkController
 from gsp_studio.gui.network.panel import NetworksPanel
 from gsp_studio.gui.panels.basis_montage import MontagePanel
 from gsp_studio.gui.panels.constraint_chip import ConstraintChip
-from gsp_studio.gui.panels.curves import CurvesPanel
 from gsp_studio.gui.panels.log import LogPanel
 from gsp_studio.gui.panels.run import RunPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
@@ -48,9 +47,10 @@ _NO_RUN = "Run takes images apart: open the Basis view (1)"
 
 
 class MainWindow(Themed, QMainWindow):
-    """The app's window on one Session; emits `firstPainted` once it is on the screen."""
+    """The app's window on one Session; emits `firstPainted` once it is on the screen, `completed` with all panels."""
 
     firstPainted = Signal()
+    completed = Signal()
 
     def __init__(self, session: Session, settings: QSettings) -> None:
         super().__init__()
@@ -142,6 +142,16 @@ class MainWindow(Themed, QMainWindow):
             written.connect(messages.add_files)
         session.loader.loadFailed.connect(messages.fail_to_load)
         self.centre.changed.connect(self._view_came)
+        self.firstPainted.connect(lambda: QTimer.singleShot(0, self._complete))
+
+    def _complete(self) -> None:
+        """Make the panels that the first paint did not wait for, the events of the user between them."""
+        name, panel = self.arrangement.add_late(self.session, self)
+        setattr(self, name, panel)
+        if self.arrangement.is_whole:
+            self.completed.emit()
+        else:
+            QTimer.singleShot(0, self._complete)
 
     def _make_menus(self) -> None:
         self.menus: MenuBar = MenuBar(self, MENUS)
@@ -209,7 +219,10 @@ class MainWindow(Themed, QMainWindow):
         self.arrangement.panel(RunPanel).set_hindrance(_NO_RUN if in_networks else "")
         self.offer_actions()
         self.session.analyses.set_pairing(title == "Weights")
-        self.arrangement.panel(CurvesPanel).set_comparing(title == "Compare")
+        if self.arrangement.is_whole:
+            from gsp_studio.gui.panels.curves import CurvesPanel  # late, as its plots are
+
+            self.arrangement.panel(CurvesPanel).set_comparing(title == "Compare")
         if title == "Weights" and self.session.display.shown is not None:
             self.session.analyses.find_errors()
 

@@ -288,7 +288,10 @@ class Prompts(QObject):
             self._rank.activateWindow()
             return
         most = max(1, min(dataset.X.shape) // 2)
-        dialog, study = RankDialog(most, session.settings.params.method, self._window), session.analyses.rank_study
+        from gsp_studio.core.methods import METHODS
+
+        method = METHODS[session.settings.params.method].label
+        dialog, study = RankDialog(most, method, self._window), session.analyses.rank_study
         dialog.studyRequested.connect(lambda ranks, seeds: study.start(dataset, ranks, session.settings.choice, seeds))
         dialog.studyCancelled.connect(study.cancel)
         dialog.rankChosen.connect(

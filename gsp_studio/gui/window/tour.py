@@ -49,19 +49,20 @@ def hints_of(opening: QWidget, run: QWidget, slider: QWidget, bars: QWidget, vie
         Hint(
             lambda: opening,
             "Open your images",
-            "A folder of images, or a .npy, .npz or .mat file; dropping them on the window does the same. "
-            "The sample faces are a quick start.",
+            "A folder of images or a file: TIFF, NumPy, MATLAB, HDF5 and more. Dropping them on the window does "
+            "the same. The sample faces are a quick start.",
         ),
         Hint(
             lambda: run,
             "Run, pause, cancel",
-            "Run (Space) takes the images apart into basis images. Cancel keeps the best of what was found.",
+            "Run (Space) factorizes the images into basis images and their coefficients. Cancel (Esc) keeps the best "
+            "iterate.",
         ),
         Hint(
             lambda: slider,
             "One slider for the whole basis",
-            "It sets the average sparsity; every basis image finds its own. Drag it: the basis follows at once, "
-            "and a run that is going is steered by it.",
+            "It sets the average sparsity of the basis; the sparsity of each image is free. Drag it: the basis follows "
+            "at once, and so does a run that is going.",
         ),
         Hint(
             lambda: bars,
@@ -71,7 +72,7 @@ def hints_of(opening: QWidget, run: QWidget, slider: QWidget, bars: QWidget, vie
         Hint(
             lambda: views,
             "Other views",
-            "Compare two runs, look into single images, see what every sparsity costs, paint weights, prune "
+            "Compare runs, inspect single images, see the error at every sparsity, paint weights of pixels, prune "
             "a trained network (keys 1 to 6). "
             "Everything else is in the command palette: Ctrl+Shift+P.",
         ),

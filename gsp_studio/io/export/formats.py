@@ -110,12 +110,12 @@ def _coefficients(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Wri
             table.writerow(["image", *labels, *(f"basis_{k + 1}" for k in range(len(H)))])
             for j, name in enumerate(dataset.names):
                 label = [] if dataset.labels is None else [dataset.labels[j]]
-                table.writerow([_plain(name), *map(_plain, label), *map(repr, H[:, j].tolist())])
+                table.writerow([plain_text(name), *map(plain_text, label), *map(repr, H[:, j].tolist())])
 
     return {"coefficients.csv": write}
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """A text that no spreadsheet takes for a formula: some look for one behind spaces, tabs and line ends."""
     return f"'{text}" if _FORMULA.match(text) else text
 
@@ -164,10 +164,13 @@ def _labelled(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers
 def _vector(kind: str) -> Callable[[Dataset, ExportedRun, FigureStyle], Writers]:
     def make(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
         try:
-            from gsp_studio.io.export.vector_figure import draw_montage
+            from gsp_studio.io.export.vector_figure import draw_curves, draw_montage
         except ImportError as error:
             raise ExportError(f'{kind.upper()} needs matplotlib: pip install "gsp-studio[figures]"') from error
-        return {f"montage.{kind}": lambda path: draw_montage(path, kind, dataset, run, style.scale)}
+        return {
+            f"montage.{kind}": lambda path: draw_montage(path, kind, dataset, run, style),
+            f"curves.{kind}": lambda path: draw_curves(path, kind, run),
+        }
 
     return make
 
@@ -187,7 +190,9 @@ def _residuals(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writer
         with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             table = csv.writer(file)
             table.writerow(["image", "error"])
-            table.writerows([_plain(name), repr(float(e))] for name, e in zip(dataset.names, found.images, strict=True))
+            table.writerows(
+                [plain_text(name), repr(float(e))] for name, e in zip(dataset.names, found.images, strict=True)
+            )
 
     return {
         "residual_map.png": lambda path: Image.fromarray(
@@ -303,8 +308,8 @@ EXTRAS: Mapping[str, Extra] = {
     "png16": Extra("16-bit PNG", "basis images with 65,536 greys", (r"basis16/basis_[0-9]+\.png",), _deep),
     "tiff": Extra("Float TIFF", "basis images with their values, a stack", (r"basis\.tif",), _tiff),
     "labels": Extra("Labelled montage", "with numbers and sparsities", (r"montage_labelled\.png",), _labelled),
-    "svg": Extra("SVG", "the labelled montage, for papers", (r"montage\.svg",), _vector("svg")),
-    "pdf": Extra("PDF", "the same as PDF", (r"montage\.pdf",), _vector("pdf")),
+    "svg": Extra("SVG", "labelled montage and curves, for papers", (r"(montage|curves)\.svg",), _vector("svg")),
+    "pdf": Extra("PDF", "the same as PDF", (r"(montage|curves)\.pdf",), _vector("pdf")),
     "residuals": Extra(
         "Residuals", "errors of pixels and of images", (r"residual_map\.(png|csv)", r"residuals\.csv"), _residuals
     ),

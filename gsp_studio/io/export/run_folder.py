@@ -40,6 +40,7 @@ from gsp_studio.io.run_json import PROGRAM, RUN, arrays_of, describe, write_json
 from gsp_studio.io.run_record import ExportedRun
 from gsp_studio.io.schema import INPUTS
 from gsp_studio.io.swap import complete, staging_folder, swap
+from gsp_studio.io.truth_file import TABLE, write_agreement
 
 SCRIPT = "repeat.py"
 #: Folders within an export.
@@ -54,7 +55,7 @@ _NAMES = (
     r"basis/basis_[0-9]+\.png",
     r"(montage|maps)\.png",
     r"(factors|inputs)\.npz",
-    r"history\.csv",
+    r"(history|truth)\.csv",
     r"H\.npy",
     r"H\.zarr\.zip",
     r"path\.(csv|png|svg|pdf)",
@@ -149,10 +150,13 @@ def export_run(
             writers[COEFFICIENTS[apart]] = lambda path: WRITERS[apart](path, H)
     if options.history:
         writers["history.csv"] = lambda path: _write_history(path, run.result)
+    if run.truth:
+        writers[TABLE] = lambda path: write_agreement(path, dict(run.truth))
+    style = FigureStyle(options.scale, options.zoom, options.order, options.palette, check)
     for name in options.extras:
         if name not in EXTRAS:
             raise ExportError(f'"{name}" is no export; accepted are {", ".join(EXTRAS)}')
-        writers |= EXTRAS[name].make(dataset, run, FigureStyle(options.scale, options.zoom, check))
+        writers |= EXTRAS[name].make(dataset, run, style)
     arrays = arrays_of(run)
     if arrays:
         writers[INPUTS] = lambda path: np.savez_compressed(path, **arrays)  # type: ignore[arg-type]

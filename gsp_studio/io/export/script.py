@@ -16,6 +16,7 @@ import numpy as np
 
 from gsp_studio.core.params import PARAMETERS, Params, flag_of
 from gsp_studio.io.atomic import ExportError
+from gsp_studio.io.axis_text import argument_of_axis, script_of_axis
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.run_json import array_fields, arrays_of
 from gsp_studio.io.run_record import ExportedRun
@@ -200,6 +201,14 @@ def command_of(dataset: Dataset, run: ExportedRun) -> str:
     for step in options.steps:
         if step.is_on:
             words += ["--step", argument_of(step)]
+    for axis in options.axes:
+        told_axis = argument_of_axis(axis)
+        if told_axis is None:
+            raise ExportError(
+                f"the {axis.dimension} axis has names with commas or the like, which no command line holds; "
+                "export the run, and then: gsp-studio fit --config run.json"
+            )
+        words += ["--axis", told_axis]
     if run.threads is not None:
         words += ["--threads", str(run.threads)]
     return shlex.join([*words, "--out", "results"])
@@ -208,6 +217,8 @@ def command_of(dataset: Dataset, run: ExportedRun) -> str:
 def _option(name: str, value: Any) -> str:
     if name == "steps":
         return f"steps=({', '.join(map(script_of_step, value))},)"
+    if name == "axes":
+        return f"axes=({', '.join(map(script_of_axis, value))},)"
     return f"{name}={_literal(value)}"
 
 

@@ -42,8 +42,9 @@ def error_curve(history: History) -> str:
 
 
 def sparsity_curve(history: History) -> str:
-    """The average sparsity of a run."""
-    return _figure("average sparsity", [Line("", history.n_iter, history.sparsity)], history.sparsity)
+    """The average sparsity of a run, without trials that led to nothing."""
+    kept = history.chosen(leads(history))
+    return _figure("average sparsity", [Line("", kept.n_iter, kept.sparsity, starts=starts_of(kept))], kept.sparsity)
 
 
 def _figure(name: str, lines: Sequence[Line], values: Array) -> str:

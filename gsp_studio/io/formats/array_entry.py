@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 
 from gsp_studio.arrays import Array
+from gsp_studio.io.axes import Axis
 from gsp_studio.io.axis_guess import is_arrangement
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.lazy_array import LazyArray
 
 NUMERIC = "biuf"
+#: An axis for each dimension of an array, None where the file declares nothing, and notes, a sentence each.
+DeclaredAxes = tuple[tuple[Axis | None, ...], tuple[str, ...]]
 #: Usual names of an array that labels the images of another one.
 LABELS = ("target", "targets", "label", "labels", "class", "classes", "y", "gnd")
 
@@ -82,6 +85,9 @@ class Format:
         An array that stays in its file; None where that cannot be.
     parts : str
         For messages, those of its files that `open` reads in parts: "MATLAB 7.3"; "" for none.
+    axes : (path, ArrayEntry) -> ((Axis or None, ...), (str, ...))
+        An axis for each dimension of the entry, whatever `Axis.dimension` says, None where the file declares nothing;
+        all of it empty where it declares none. And notes on what it declares that cannot be.
     names, labels : (path, ArrayEntry) -> tuple of str, or None
         Of the images, where the file has them.
     notes : (path, ArrayEntry) -> tuple of str
@@ -102,6 +108,7 @@ class Format:
     parts: str = ""
     names: Callable[[Path, ArrayEntry], tuple[str, ...] | None] = _none
     labels: Callable[[Path, ArrayEntry], tuple[str, ...] | None] = _none
+    axes: Callable[[Path, ArrayEntry], DeclaredAxes] = lambda path, entry: ((), ())
     notes: Callable[[Path, ArrayEntry], tuple[str, ...]] = lambda path, entry: ()
     canonical_key: Callable[[Path, str], str] = lambda path, key: key
 

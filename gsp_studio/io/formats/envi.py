@@ -16,7 +16,8 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.formats.array_entry import ArrayEntry
+from gsp_studio.io.formats.array_entry import ArrayEntry, DeclaredAxes
+from gsp_studio.io.formats.envi_axes import declared_axes, wavelength_unit
 from gsp_studio.io.formats.envi_header import Fields, data_beside, header_beside, is_header, read_fields
 from gsp_studio.io.formats.lazy_array import LazyArray, Read, read_runs
 from gsp_studio.io.formats.plain_values import PlainArray
@@ -45,6 +46,9 @@ class Cube:
         Names, or wavelengths with their unit, of the images; empty where there are none.
     notes : tuple of str
         A sentence each.
+    fields : Fields
+        All of the header.
+    is_library : bool
     """
 
     values: PlainArray
@@ -52,6 +56,8 @@ class Cube:
     coding: Coding
     names: tuple[str, ...]
     notes: tuple[str, ...]
+    fields: Fields
+    is_library: bool
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -83,6 +89,12 @@ def open_array(path: Path, entry: ArrayEntry) -> LazyArray:
 def names(path: Path, entry: ArrayEntry) -> tuple[str, ...] | None:
     """Names of the bands, or of the spectra of a library."""
     return _read(path).names or None
+
+
+def axes(path: Path, entry: ArrayEntry) -> DeclaredAxes:
+    """Axes of bands, lines and samples: wavelengths, band names, and the size of a pixel."""
+    cube = _read(path)
+    return declared_axes(cube.fields, cube.values.shape, cube.good, cube.is_library)
 
 
 def notes(path: Path, entry: ArrayEntry) -> tuple[str, ...]:
@@ -137,6 +149,8 @@ def _read(path: Path) -> Cube:
         coding=Coding.of(values.dtype, fields.numbers("data ignore value"), "data ignore value"),
         names=_listed(fields, "spectra names", shape[1]) if is_library else _of_bands(fields, shape[0], good),
         notes=told,
+        fields=fields,
+        is_library=is_library,
     )
 
 
@@ -193,8 +207,7 @@ def _good_bands(fields: Fields, count: int) -> tuple[tuple[int, ...], tuple[str,
 
 
 def _of_bands(fields: Fields, count: int, good: tuple[int, ...]) -> tuple[str, ...]:
-    unit = fields.text("wavelength units")
-    unit = {"nanometers": "nm", "micrometers": "µm"}.get(unit.lower(), unit)
+    unit = wavelength_unit(fields)
     found = _listed(fields, "band names", count) or tuple(
         f"{value} {unit}".strip() for value in _listed(fields, "wavelength", count)
     )

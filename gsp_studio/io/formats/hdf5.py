@@ -20,7 +20,8 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry
+from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry, DeclaredAxes
+from gsp_studio.io.formats.hdf5_axes import declared_axes
 from gsp_studio.io.formats.hdf5_chunks import CheckedChunks, unwritten
 from gsp_studio.io.formats.lazy_array import LazyArray, Read, between
 from gsp_studio.io.value_codes import Coding, axes_note, kept_axes
@@ -70,6 +71,13 @@ def notes(path: Path, entry: ArrayEntry) -> tuple[str, ...]:
         if sum(not isinstance(other, str) for _, other in _walk(file, most=_MOST + 1)) > _MOST:
             told = (*told, f"the file has more arrays than the {_MOST} that are listed")
         return (*told, *_coding(item).notes(item.dtype), *unwritten(item))
+
+
+def axes(path: Path, entry: ArrayEntry) -> DeclaredAxes:
+    """Axes of a dataset, as the file declares them."""
+    with h5py.File(path, "r") as file:
+        item = _dataset(file, entry.key)
+        return declared_axes(item, _axes(entry.key, item))
 
 
 def canonical_key(path: Path, key: str) -> str:

@@ -57,6 +57,9 @@ class LazyArray:
         """A slice or indices along the first axis, or along the last one: ``a[i]``, ``a[:, i]``, ``a[..., i]``."""
         axis, chosen = (len(self.shape) - 1, key[1]) if isinstance(key, tuple) else (0, key)
         numbers = np.arange(self.shape[axis])[chosen]
+        if not numbers.ndim:  # one place, without its axis
+            one: Array = self[(..., slice(numbers, numbers + 1)) if axis else slice(numbers, numbers + 1)]
+            return np.squeeze(one, axis)
         if not len(numbers):
             return np.empty((*self.shape[:axis], 0, *self.shape[axis + 1 :]), self.dtype)
         with self._lock:
@@ -66,6 +69,9 @@ class LazyArray:
             if np.all(np.diff(numbers) == 1):
                 return read(axis, int(numbers[0]), int(numbers[-1]) + 1)
             return self._scattered(read, axis, numbers)
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
+        return self[:].astype(dtype or self.dtype, copy=False)
 
     def _scattered(self, read: Read, axis: int, numbers: Array) -> Array:
         """Values at some places of an axis, in any order."""

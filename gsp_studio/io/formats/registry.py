@@ -16,7 +16,7 @@ from gsp_studio.arrays import Array
 from gsp_studio.io.axis_guess import is_arrangement
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats import cifar, envi, hdf5, idx, matlab, npy, text_table, tiff, zarr
-from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry, Format
+from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry, DeclaredAxes, Format
 from gsp_studio.io.formats.lazy_array import LazyArray
 from gsp_studio.io.memory import require_memory
 
@@ -107,6 +107,12 @@ def notes(path: Path, kind: str, entry: ArrayEntry) -> tuple[str, ...]:
     """Notes on the reading of one array, a sentence each; DatasetError for a damaged file."""
     with _damage_reported(path):
         return FORMATS[kind].notes(path, entry)
+
+
+def declared_axes(path: Path, kind: str, entry: ArrayEntry) -> DeclaredAxes:
+    """Axes that a file declares for one of its arrays, and notes; DatasetError for a damaged file."""
+    with _damage_reported(path):
+        return FORMATS[kind].axes(path, entry)
 
 
 def canonical_key(path: Path, kind: str, key: str) -> str:
@@ -208,6 +214,7 @@ FORMATS: dict[str, Format] = {
         hdf5.list_datasets,
         open=hdf5.open_dataset,
         parts="HDF5",
+        axes=hdf5.axes,
         notes=hdf5.notes,
         canonical_key=hdf5.canonical_key,
     ),
@@ -232,6 +239,7 @@ FORMATS: dict[str, Format] = {
         open=tiff.open_series,
         parts="TIFF",
         names=tiff.names,
+        axes=tiff.axes,
         notes=tiff.notes,
     ),
     "envi": Format(
@@ -243,6 +251,7 @@ FORMATS: dict[str, Format] = {
         open=envi.open_array,
         parts="ENVI",
         names=envi.names,
+        axes=envi.axes,
         notes=envi.notes,
     ),
     "cifar": Format(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.formats.array_entry import ArrayEntry, require_held
+from gsp_studio.io.formats.array_entry import ArrayEntry, DeclaredAxes, require_held
 from gsp_studio.io.formats.lazy_array import LazyArray, Read, between
 from gsp_studio.io.formats.tiff_bounds import MOST
 from gsp_studio.io.formats.tiff_directory import Chain, read_chain
@@ -87,6 +87,13 @@ def names(path: Path, entry: ArrayEntry) -> tuple[str, ...] | None:
     """Names of the images, "time 3, channel 1", where they have more than a number."""
     with _opened(path) as images:
         return _stack_of(images, path, entry.key).image_names
+
+
+def axes(path: Path, entry: ArrayEntry) -> DeclaredAxes:
+    """Axes of the images, rows and columns, as OME, ImageJ or the tags of resolution declare them."""
+    with _opened(path) as images:
+        scales = _stack_of(images, path, entry.key).scales
+    return (scales.band, scales.y, scales.x), scales.notes
 
 
 def notes(path: Path, entry: ArrayEntry) -> tuple[str, ...]:

@@ -36,6 +36,8 @@ class Order:
         Files beside this one that hold more of the images, by the names in the header.
     announced : int
         Images of the header, those elsewhere among them; 0 where no header says.
+    axes : tuple of (str, int)
+        Letters and lengths of the axes of the images, the slowest first, where all of them are there; else empty.
     """
 
     pages: tuple[tuple[int, int], ...]
@@ -43,6 +45,7 @@ class Order:
     notes: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
     announced: int = 0
+    axes: tuple[tuple[str, int], ...] = ()
 
 
 def order_of(file: Any, pages: list[int], held: int, name: str) -> Order:
@@ -98,11 +101,13 @@ def _counted(axes: list[tuple[str, int]], pages: int, held: int, header: str) ->
     if announced < 1:
         return None
     if announced == pages:
-        return Order(tuple((k, 0) for k in range(pages)), _names(axes, list(range(pages))), announced=announced)
+        named = _names(axes, list(range(pages)))
+        return Order(tuple((k, 0) for k in range(pages)), named, announced=announced, axes=tuple(axes))
     if pages == 1 and held > 1:
         count = min(announced, held, _MOST)
         notes = () if count == announced else (f"its {header} header announces {announced} images, {count} are there",)
-        return Order(tuple((0, k) for k in range(count)), _names(axes, list(range(count))), notes, (), announced)
+        whole = tuple(axes) if count == announced else ()
+        return Order(tuple((0, k) for k in range(count)), _names(axes, list(range(count))), notes, (), announced, whole)
     note = f"its {header} header announces {announced} image{'s' if announced > 1 else ''}, and it has {pages} pages"
     return Order(tuple((k, 0) for k in range(pages)), None, (f"{note}: these are read, in their order",), (), announced)
 
@@ -185,7 +190,8 @@ def _ome(text: str, pages: list[int], name: str) -> Order | None:
     lacking = len(found) - len(there)
     notes = (f"{lacking} of the {len(found)} planes that its OME header announces are missing",) if lacking else ()
     chosen = tuple(names[k] for _, k in there) if is_named and len(images) == 1 else None
-    return Order(tuple((page, 0) for page, _ in there), chosen, notes, (), len(found))
+    whole = tuple(zip(axes, sizes, strict=True)) if len(images) == 1 and not lacking else ()
+    return Order(tuple((page, 0) for page, _ in there), chosen, notes, (), len(found), whole)
 
 
 def _children(element: Any, tag: str) -> list[Any]:

@@ -27,6 +27,7 @@ from gsp_studio.io.formats.tiff_bounds import require_all_pixels, require_bounde
 from gsp_studio.io.formats.tiff_colours import Unreadable, is_subsampled, subsampled
 from gsp_studio.io.formats.tiff_directory import Chain, read_chain
 from gsp_studio.io.formats.tiff_pixels import PixelFormat, is_plain, pixel_format, pixels
+from gsp_studio.io.formats.tiff_scales import Scales, scales_of
 
 #: Attributes by which names and descriptions make tifffile do more than read pages, such as open other files.
 _PLAIN: dict[str, Any] = dict.fromkeys(
@@ -50,6 +51,8 @@ class Stack:
         One a frame.
     notes : tuple of str
         Parts that are left out, missing or converted, a sentence each.
+    scales : Scales
+        Axes of its images as the header declares them.
     """
 
     key: str
@@ -57,6 +60,7 @@ class Stack:
     frames: tuple[tuple[int, int], ...]
     names: tuple[str, ...] | None
     notes: tuple[str, ...]
+    scales: Scales
 
     @property
     def count(self) -> int:
@@ -189,13 +193,16 @@ class TiffImages:
             used = dict.fromkeys(self._chain.directories[frames[k][0]].kind for k in chosen)
             alike = [form for form in (formats[kind] for kind in used) if isinstance(form, PixelFormat)]
             said = dict.fromkeys(text for form in alike for text in form.said)
+            is_all = len(groups) == 1 and not reasons and alike[0].count == 1
+            scales = scales_of(self._file, alike[0].shape, order.axes if is_all else ())
             stacks.append(
                 Stack(
                     f"series {i + 1}" if len(groups) > 1 else "",
                     replace(alike[0], said=tuple(said)),
                     tuple(frames[k] for k in chosen),
-                    order.names and tuple(order.names[k] for k in chosen),
+                    scales.named(order.names and tuple(order.names[k] for k in chosen)),
                     (*notes, *order.notes, *said),
+                    scales,
                 )
             )
         return stacks

@@ -7,6 +7,9 @@ Pillow reads the header. Results agree with Pillow's.
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
+
+from gsp_studio.io.axes import Axis
 
 #: Bytes of a file that are looked at.
 ENOUGH = 2048
@@ -19,6 +22,37 @@ _PLAIN = (b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"PLTE", b"bKGD", b"hIST"
 _GREY_PNG, _COLOURED_PNG = (0, 4), (2, 3, 6)
 #: Segments that begin a frame which Pillow can decode.
 _FRAMES = (0xC0, 0xC1, 0xC2)
+
+
+@dataclass(frozen=True)
+class Header:
+    """Header of an image file.
+
+    Attributes
+    ----------
+    format : str
+        Pillow's name of it, "PNG" for example.
+    size : (height, width)
+        In pixels, as the image will be shown: turned upright where EXIF says so.
+    is_colour : bool
+        Colour or a palette.
+    frames : int
+        Images in it: pages of a TIFF, pictures of an animation.
+    dtype : str
+        Type of its values as they are stored: "uint8", "uint12", "float32".
+    notes : tuple of str
+        What is left out or converted, a clause each.
+    axes : tuple of Axis
+        Of its rows and columns, where the file says how large a pixel is.
+    """
+
+    format: str
+    size: tuple[int, int]
+    is_colour: bool
+    frames: int = 1
+    dtype: str = "uint8"
+    notes: tuple[str, ...] = ()
+    axes: tuple[Axis, ...] = ()
 
 
 def quick_header(head: bytes) -> tuple[str, int, int, bool, str] | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
@@ -17,12 +16,13 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gsp_studio.arrays import Array
+from gsp_studio.io.axes import as_axes
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats import tiff
 from gsp_studio.io.formats.tiff_pages import in_stream
 from gsp_studio.io.images import deep_colour
 from gsp_studio.io.images.archives import ImageFile, Member
-from gsp_studio.io.images.headers import ENOUGH, gif_frames, quick_header
+from gsp_studio.io.images.headers import ENOUGH, Header, gif_frames, quick_header
 from gsp_studio.io.memory import require_memory
 from gsp_studio.io.values import unit_scale
 
@@ -66,34 +66,6 @@ _MOST_FRAMES = 1 << 15
 #: Pixels of all of them, and of these for each byte of the file: most of a frame can be that of the one before it.
 _MOST_PIXELS, _MOST_PIXELS_A_BYTE = 1 << 26, 5000
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
-
-
-@dataclass(frozen=True)
-class Header:
-    """Header of an image file.
-
-    Attributes
-    ----------
-    format : str
-        Pillow's name of it, "PNG" for example.
-    size : (height, width)
-        In pixels, as the image will be shown: turned upright where EXIF says so.
-    is_colour : bool
-        Colour or a palette.
-    frames : int
-        Images in it: pages of a TIFF, pictures of an animation.
-    dtype : str
-        Type of its values as they are stored: "uint8", "uint12", "float32".
-    notes : tuple of str
-        What is left out or converted, a clause each.
-    """
-
-    format: str
-    size: tuple[int, int]
-    is_colour: bool
-    frames: int = 1
-    dtype: str = "uint8"
-    notes: tuple[str, ...] = ()
 
 
 def sniff(head: bytes, suffix: str = "") -> str | None:
@@ -155,7 +127,8 @@ def look(file: ImageFile) -> Header | None:
             return _header(stream, file)
         _, stack = in_stream(stream, str(file))
         form = stack.format
-        return Header("TIFF", form.shape, form.is_colour, stack.count, form.stored, stack.notes)
+        axes = as_axes(filter(None, (stack.scales.y, stack.scales.x)))
+        return Header("TIFF", form.shape, form.is_colour, stack.count, form.stored, stack.notes, axes)
 
 
 def _head(file: ImageFile) -> bytes:

@@ -22,7 +22,8 @@ from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions
 from gsp_studio.io.images import archives, image_file
 from gsp_studio.io.images.archives import Member, Source
-from gsp_studio.io.images.image_file import Header
+from gsp_studio.io.images.file_axes import axes_of_files
+from gsp_studio.io.images.headers import Header
 from gsp_studio.io.images.resize import resize_image
 from gsp_studio.io.paths import leads_outside
 from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, mixed_pages, shrink, subset_of
@@ -207,6 +208,7 @@ def peek(path: Path, options: LoadOptions) -> Peek:
         raise DatasetError(f"{path} holds {frames} images; accepted are up to {_MOST_IMAGES}")
     items = [(file, k) for file, header in zip(chosen.files, chosen.headers, strict=True) for k in range(header.frames)]
     held = len(items)
+    axes, axis_notes = axes_of_files(chosen.headers, options, held, str(path))
     pages = _pages_of(chosen)
     types = {header.dtype for header in chosen.headers}
     notes = chosen.notes
@@ -251,7 +253,8 @@ def peek(path: Path, options: LoadOptions) -> Peek:
             colour=colour,
             subset=options.subset and (picked.start, picked.stop, picked.step),
         ),
-        notes=notes,
+        notes=(*notes, *axis_notes),
+        image_axes=axes,
         files=tuple(("" if path.is_file() and file.where == str(path) else file.inside, k) for file, k in items),
         channels=channels,
         has_colour=has_colour,
@@ -314,7 +317,8 @@ def describe_columns(found: Peek, X: Any) -> Raw:
     names, parents = _names(found)
     labels = parents if found.label_source and found.options.labels != "" else None
     makes_grey = found.has_colour and found.channels == 1
-    return Raw(X, names, labels, (*found.notes, *([image_file.made_grey(found.options.colour)] if makes_grey else ())))
+    grey = [image_file.made_grey(found.options.colour)] if makes_grey else []
+    return Raw(X, names, labels, (*found.notes, *grey), is_named=True)
 
 
 def columns_of(found: Peek, some: slice) -> Array:

@@ -6,31 +6,21 @@ import numpy as np
 from PIL import Image
 
 from gsp_studio.arrays import Array
+from gsp_studio.io.resize_fit import fit_of
 from gsp_studio.io.steps import Resize
 
 
 def resize_image(image: Array, step: Resize) -> Array:
     """One image (height, width) or (height, width, 3) at the step's size; Pillow averages what becomes smaller."""
-    height, width = image.shape[:2]
     target = (step.height, step.width)
-    if (height, width) == target:
+    if image.shape[:2] == target:
         return image
-    if step.how == "stretch":
-        return _scaled(image, target)
-    wanted = max if step.how == "crop" else min
-    scale = wanted(step.height / height, step.width / width)
-    near = (max(1, round(height * scale)), max(1, round(width * scale)))
-    # Rounding may miss the target by a pixel.
-    near = tuple(
-        max(side, aim) if step.how == "crop" else min(side, aim) for side, aim in zip(near, target, strict=True)
-    )
-    scaled = _scaled(image, (near[0], near[1]))
-    if step.how == "crop":
-        top, left = (near[0] - step.height) // 2, (near[1] - step.width) // 2
+    near, (top, left) = fit_of((image.shape[0], image.shape[1]), step)
+    scaled = _scaled(image, near)
+    if step.how != "pad":
         return scaled[top : top + step.height, left : left + step.width]
     made = np.zeros((*target, *image.shape[2:]), image.dtype)
-    top, left = (step.height - near[0]) // 2, (step.width - near[1]) // 2
-    made[top : top + near[0], left : left + near[1]] = scaled
+    made[-top : near[0] - top, -left : near[1] - left] = scaled
     return made
 
 

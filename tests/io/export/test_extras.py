@@ -2,6 +2,7 @@
 
 import csv
 import html.parser
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -16,7 +17,9 @@ from PIL import Image
 
 import gsp_studio as gs
 from gsp_studio.cli import main
+from gsp_studio.core.results import History, Record
 from gsp_studio.io.atomic import ExportError
+from gsp_studio.io.axes import Axis
 from gsp_studio.io.export.figures import FigureStyle, labelled_montage
 from gsp_studio.io.export.folder_names import check_name, folder_name
 from gsp_studio.io.export.formats import EXTRAS
@@ -230,6 +233,91 @@ def test_figures_for_papers(tmp_path, kind):
         if kind == "svg":
             assert content.count(b"<image ") >= 4
             assert b">1  0." in content, "text is text"
+        curves = (tmp_path / scale / f"curves.{kind}").read_bytes()
+        assert curves.startswith(b"<?xml" if kind == "svg" else b"%PDF")
+
+
+def svg_of(tmp_path, data, run, **options):
+    export_run(tmp_path / "out", data, run, ExportOptions(extras=("svg",), **options), force=True)
+    return {name: (tmp_path / "out" / f"{name}.svg").read_text() for name in ("montage", "curves")}
+
+
+def test_curves_for_papers_are_lines_that_join_what_follows(tmp_path):
+    pytest.importorskip("matplotlib")
+    data, run = made(tmp_path)
+    rows = [(0.3, 0, 0), (0.28, 0, 1), (0.4, 1, 0), (0.2, 1, 3), (0.19, 0, 4), (0.18, 0, 5)]
+    history = History.of(
+        [Record(n, e, 0.5, 0.5, 0.1 * n, trial=trial, follows=f) for n, (e, trial, f) in enumerate(rows, 1)]
+    )
+    drawn = svg_of(tmp_path, data, replace(run, result=replace(run.result, history=history)))["curves"]
+    assert "<image" not in drawn
+    for word in ("error, %", "average sparsity", "iteration", "target"):
+        assert f">{word}<" in drawn
+    [error] = re.findall(r'id="line2d_\d+">\s*<path d="([^"]*)" [^>]*stroke: #1f5fbf', drawn)[:1]
+    assert (error.count("M"), error.count("L")) == (2, 4), "two pieces, of two iterations and of four"
+
+
+def test_spectra_for_papers_are_lines(tmp_path):
+    pytest.importorskip("matplotlib")
+    data, run = made(tmp_path, samples="pixels")
+    drawn = svg_of(tmp_path, data, run)["montage"]
+    assert "<image" not in drawn
+    assert drawn.count(">Band<") == 2, "below the lowest ones"
+    assert len(re.findall("stroke: #1f5fbf", drawn)) == 4
+    for k, top in enumerate(run.result.W.max(axis=0)):
+        assert f">{k + 1}  " in drawn
+        assert f">{top:.3g}<" in drawn
+
+
+def calibrated(data, *axes):
+    return replace(data, axes=axes)
+
+
+def test_montages_have_a_scale_bar_where_the_size_of_a_pixel_is_known(tmp_path):
+    data, run = made(tmp_path)
+    known = calibrated(data, Axis("x", unit="µm", scale=2.0), Axis("y", unit="µm", scale=2.0))
+    style = FigureStyle(zoom=10)
+    plain, drawn = (np.asarray(labelled_montage(one, run, style)) for one in (data, known))
+    line = (drawn != plain).any(axis=2) & (drawn == 0).all(axis=2)
+    rows, columns = np.nonzero(line)
+    assert len(set(rows)) >= 3
+    assert columns.max() + 1 - columns.min() >= 10, "2 µm are a pixel, which is drawn as ten"
+    pytest.importorskip("matplotlib")
+    assert ">2 µm<" in svg_of(tmp_path, known, run)["montage"]
+    assert "µm" not in svg_of(tmp_path, data, run)["montage"]
+
+
+def test_spectra_have_the_unit_of_their_axis(tmp_path):
+    pytest.importorskip("matplotlib")
+    data, run = made(tmp_path, samples="pixels")
+    waves = tuple(400.0 + 10.0 * k for k in range(N))
+    drawn = svg_of(tmp_path, calibrated(data, Axis("band", "Wavelength", "nm", values=waves)), run)["montage"]
+    assert ">Wavelength (nm)<" in drawn
+    assert re.search(r">[456]\d0<", drawn), "numbers in nanometres"
+
+
+def test_montages_with_words_have_the_order_and_the_colours_that_are_asked_for(tmp_path):
+    data, run = made(tmp_path)
+    ramp = np.arange(256, dtype=np.uint8)
+    palette = np.stack([ramp, 255 - ramp, np.full(256, 7, np.uint8)], axis=1)
+    plain = FigureStyle(zoom=1)
+    style = replace(plain, order=(2, 0, 3, 1), palette=palette.tobytes())
+    before, after = (np.asarray(labelled_montage(data, run, one)) for one in (plain, style))
+    assert before.shape == after.shape
+    pitch = W + 8  # of tiles of 1 : 1
+    for place, basis in enumerate(style.order):
+        old, new = (
+            (slice(8 + k // 2 * (H + 28), 8 + k // 2 * (H + 28) + H), slice(8 + k % 2 * pitch, 8 + k % 2 * pitch + W))
+            for k in (basis, place)
+        )
+        assert (after[new] == palette[before[old][..., 0]]).all()
+    assert (after[-36, 8:-8] == palette[before[-36, 8:-8, 0]]).all(), "the bar, too"
+    words = before[8 + H : 8 + H + 20]
+    assert 80 <= words.min() <= 100, "grey words, not black ones"
+    pytest.importorskip("matplotlib")
+    drawn = svg_of(tmp_path, data, run, order=style.order, palette=style.palette)["montage"]
+    numbers = [int(found) for found in re.findall(r">(\d)  \d\.\d\d<", drawn)]
+    assert numbers == [3, 1, 4, 2]
 
 
 def test_everything_of_everything(tmp_path):

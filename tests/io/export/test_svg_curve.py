@@ -41,5 +41,6 @@ def test_a_run_of_one_iteration_has_no_curve():
 def test_a_line_ends_where_the_next_iteration_follows_one_that_is_not_drawn():
     rows = [(0.3, 1, 0), (0.25, 1, 1), (0.2, 0, 2), (0.19, 0, 3), (0.9, 4, 2), (0.1, 4, 5), (0.09, 0, 6)]
     made = [Record(n, e, 0.5, 0.5, 0.1 * n, trial=trial, follows=f) for n, (e, trial, f) in enumerate(rows, 1)]
-    lines = re.findall(r'points="([^"]*)"', error_curve(History.of(made)))
-    assert [len(line.split()) for line in lines] == [4, 3]
+    for curve in (error_curve, sparsity_curve):
+        lines = re.findall(r'points="([^"]*)"', curve(History.of(made)))
+        assert [len(line.split()) for line in lines] == [4, 3]

@@ -1,0 +1,119 @@
+"""Seeds: given columns of W0, which the run may change, holds for its first iterations, or holds for good."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gsp_studio.arrays import Array
+from gsp_studio.core.params import Params
+
+#: Ways to treat a seed, and what they mean.
+HOLDS = {
+    "free": "the run changes it from its first iteration on",
+    "first": "held for the first iterations, then free",
+    "always": "held for good, to the last bit",
+}
+#: Iterations for which a seed of "first" is held.
+HELD_FIRST = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Seed:
+    """A seed with its name.
+
+    Attributes
+    ----------
+    name : str
+        Where it comes from, for people.
+    values : ndarray (m,), >= 0
+    hold : str
+        A key of `HOLDS`.
+    """
+
+    name: str
+    values: Array
+    hold: str = "free"
+
+
+def with_seeds(params: Params, seeds: Sequence[Seed]) -> Params:
+    """Parameters of a run that begins with these seeds; without any, as they are."""
+    if not seeds:
+        return params
+    columns = np.column_stack([seed.values for seed in seeds])
+    return replace(params, seed_basis=columns, seed_hold=",".join(seed.hold for seed in seeds))
+
+
+def holds_of(params: Params) -> tuple[str, ...]:
+    """How each seed is treated, one of `HOLDS` a column of `Params.seed_basis`."""
+    if params.seed_basis is None:
+        return ()
+    words = tuple(word.strip() for word in params.seed_hold.split(","))
+    return words * np.shape(params.seed_basis)[1] if len(words) == 1 else words
+
+
+def held_for_good(params: Params) -> tuple[int, ...]:
+    """Basis images that keep their pixels through the whole run: the frozen ones and the seeds held for good."""
+    held = {k for k, hold in enumerate(holds_of(params)) if hold == "always"}
+    return tuple(sorted(held | set(params.frozen))) if held else params.frozen
+
+
+def held_params(params: Params, n_iter: int) -> Params:
+    """The parameters of iteration `n_iter`, 1 for the first, with the seeds that are held then among the frozen."""
+    held = set(held_for_good(params))
+    if n_iter <= HELD_FIRST:
+        held |= {k for k, hold in enumerate(holds_of(params)) if hold == "first"}
+    return params if held == set(params.frozen) else replace(params, frozen=tuple(sorted(held)))
+
+
+def released_after(params: Params) -> int:
+    """The iteration after which the last seed of "first" is released; 0 where there is none."""
+    return HELD_FIRST if "first" in holds_of(params) else 0
+
+
+def holds_without(params: Params, basis: int) -> str:
+    """`Params.seed_hold` after a basis image was taken away: those behind it move up by 1."""
+    words = list(holds_of(params))
+    if basis < len(words):
+        words = [*words[:basis], *words[basis + 1 :], "free"]
+    return ",".join(words) if words else params.seed_hold
+
+
+def seeded(W0: Array, seeds: Any) -> Array:
+    """W0 (m, r) with its first columns replaced by the seeds (m, k); a new array, Fortran-ordered, of W0's dtype."""
+    W = np.array(W0, order="F")
+    W[:, : seeds.shape[1]] = seeds
+    return W
+
+
+def check_seeds(params: Params, m: int, is_known: bool) -> None:
+    """Raise ValueError, in one sentence, unless seeds and holds fit the rank and, where it is known, m."""
+    words = [word.strip() for word in str(params.seed_hold).split(",")]
+    unknown = [word for word in words if word not in HOLDS]
+    if unknown or not isinstance(params.seed_hold, str):
+        raise ValueError(
+            f'seed_hold is "{params.seed_hold}"; accepted are {", ".join(HOLDS)}, or one of these for each seed, '
+            "separated by commas"
+        )
+    if params.seed_basis is None:
+        return
+    seeds = np.asarray(params.seed_basis)
+    if seeds.dtype.kind not in "fiub" or seeds.ndim != 2 or seeds.size == 0 or (is_known and len(seeds) != m):
+        length = f"{m}" if is_known else "m"
+        raise ValueError(
+            f"seed_basis has shape {seeds.shape} and type {seeds.dtype}; accepted are real numbers ({length}, k), a "
+            "column for each seed"
+        )
+    count = seeds.shape[1]
+    if count > params.rank:
+        raise ValueError(f"there are {count} seeds for {params.rank} basis images; accepted are up to {params.rank}")
+    if not np.all(np.isfinite(seeds)) or seeds.min() < 0:
+        raise ValueError("seeds hold negative or non-finite values; accepted are finite values >= 0")
+    empty = np.flatnonzero(seeds.max(axis=0) == 0)
+    if len(empty):
+        raise ValueError(f"seed {empty[0] + 1} is zero everywhere; a seed needs a value > 0")
+    if len(words) not in (1, count):
+        raise ValueError(f"seed_hold has {len(words)} entries for {count} seeds; accepted are 1 and {count}")

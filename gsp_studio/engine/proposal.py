@@ -1,0 +1,61 @@
+"""Rank and sparsity that are proposed for spectra, for which those of images make no sense."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gsp_studio.core.sparsity import hoyer_sparsity
+from gsp_studio.io.dataset import Dataset
+
+#: Relative error that the best approximation of the proposed rank may have.
+_MISSED = 0.03
+_LEAST, _MOST = 2, 8
+#: Spectra that are looked at, spread over the picture, and bands of these at most.
+_SPECTRA, _BANDS = 500, 500
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Parameters that are proposed, and a sentence that says why."""
+
+    rank: int
+    sparsity: float
+    why: str
+
+
+def proposal_for(dataset: Dataset) -> Proposal | None:
+    """Propose a rank and a sparsity for spectra; None for images, whose defaults are those of `Params`.
+
+    Parameters
+    ----------
+    dataset : Dataset
+
+    Returns
+    -------
+    Proposal or None
+        The rank: the smallest from 2 to 8 whose best approximation misses 3 % or less of the data. The sparsity: the
+        mean of the spectra themselves, to two digits, as those of pure materials resemble them.
+    """
+    if dataset.grid is None:
+        return None
+    m, n = dataset.X.shape
+    chosen = np.unique(np.linspace(0, n - 1, min(n, _SPECTRA)).astype(int))
+    X = np.asarray(dataset.X[:, chosen], np.float64)
+    X = X[:: -(-m // _BANDS), :]
+    top = float(X.max())
+    X = X[:, X.any(axis=0)] / (top or 1.0)
+    if not X.size:
+        return None
+    energy = np.linalg.svd(X, compute_uv=False) ** 2
+    missed = np.sqrt(np.maximum(0, 1 - np.cumsum(energy) / energy.sum()))
+    enough = np.flatnonzero(missed <= _MISSED)
+    rank = int(np.clip(enough[0] + 1 if len(enough) else _MOST, _LEAST, _MOST))
+    rank = min(rank, m, n)
+    sparsity = round(float(np.mean(hoyer_sparsity(X))), 2) if len(X) > 1 else 0.0
+    why = (
+        f"for spectra rank {rank} and sparsity {sparsity:g} are proposed: so many components miss at best "
+        f"{100 * missed[min(rank, len(missed)) - 1]:.1f} % of the data, and the spectra themselves are that sparse"
+    )
+    return Proposal(rank, sparsity, why)

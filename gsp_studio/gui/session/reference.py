@@ -1,0 +1,75 @@
+"""The reference that results are compared with: spectra, abundances or labels of the same data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from gsp_studio.gui.jobs.job import Job
+
+if TYPE_CHECKING:
+    from gsp_studio.core.truth import Truth
+    from gsp_studio.io.dataset import Dataset
+
+
+class Reference(QObject):
+    """A reference, read in the background."""
+
+    changed = Signal(object)  # Truth or None
+    failed = Signal(str, str)
+    logged = Signal(str)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.truth: Truth | None = None
+        self._dataset: Dataset | None = None
+        self._job: Job[tuple[Dataset, str], Truth] = Job(_read, "gsp-reference", self)
+        self._job.answered.connect(lambda asked, truth: self._found(asked[0], truth))
+        self._job.failed.connect(self.failed)
+
+    def set_dataset(self, dataset: Dataset) -> None:
+        """Begin without a reference, for other data."""
+        self._job.discard()
+        self._dataset = dataset
+        self._show(None)
+
+    def close(self, timeout: float) -> bool:
+        """End the thread; True when it has ended."""
+        return self._job.close(timeout)
+
+    def load(self, text: str) -> None:
+        """Read a reference as ``--truth`` names it; "labels" for the labels of the data."""
+        if self._dataset is not None:
+            self._job.submit((self._dataset, text))
+
+    def clear(self) -> None:
+        """Compare with nothing."""
+        self._job.discard()
+        self._show(None)
+
+    def _show(self, truth: Truth | None) -> None:
+        if truth is not self.truth:
+            self.truth = truth
+            self.changed.emit(truth)
+
+    def _found(self, dataset: Dataset, truth: Truth) -> None:
+        if dataset is self._dataset:
+            self._show(truth)
+            parts = [("spectra", truth.spectra), ("labels" if truth.is_labels else "abundances", truth.abundances)]
+            told = " and ".join(name for name, part in parts if part is not None)
+            self.logged.emit(f"Compared with a reference: {told} of {truth.count} materials.")
+
+
+def _read(asked: tuple[Dataset, str]) -> Truth:
+    from gsp_studio.io.dataset import DatasetError
+    from gsp_studio.io.references import Sizes
+    from gsp_studio.io.truth_file import read_truth, truth_of_labels
+
+    dataset, text = asked
+    if text != "labels":
+        return read_truth([text], Sizes.of(dataset))
+    truth = truth_of_labels(dataset)
+    if truth is None:
+        raise DatasetError(f"{dataset.name} has no labels, or too many different ones, to compare with")
+    return truth

@@ -1,0 +1,129 @@
+"""Seeds: columns of W0 that a run begins with, and how long it holds them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import gsp_studio as gs
+from gsp_studio.core.edits import Kill, Split, check_edit, edited_params
+from gsp_studio.core.optimality import kkt_residual
+from gsp_studio.core.seeds import HELD_FIRST, held_params, holds_of
+
+PIXELS, IMAGES = 20, 60
+
+
+@pytest.fixture(scope="module")
+def mixture():
+    """X of three spectra whose mixtures leave none of them pure, and these spectra."""
+    rng = np.random.default_rng(1)
+    M = rng.random((PIXELS, 3)) + 0.1
+    return M @ rng.dirichlet(np.ones(3), IMAGES).T, M
+
+
+def iterates_of(X, params):
+    return list(gs.iterate(X, params, "reference"))
+
+
+@pytest.mark.parametrize("method", ["ahals", "gsphals", "psnmf", "nenmf"])
+def test_seeds_that_are_always_held_keep_their_bits(method, mixture):
+    X, M = mixture
+    params = gs.Params(4, method, 0.3, max_iter=6, seed_basis=M[:, :2], seed_hold="always")
+    for it in iterates_of(X, params):
+        np.testing.assert_array_equal(it.W[:, :2], M[:, :2])
+    assert not np.array_equal(it.W[:, 2:], iterates_of(X, params)[0].W[:, 2:])
+
+
+def test_all_basis_images_can_be_held_and_the_coefficients_are_fitted(mixture):
+    X, M = mixture
+    result = gs.factorize(X, gs.Params(3, "ahals", seed_basis=M, seed_hold="always", max_iter=400, tol=0))
+    np.testing.assert_array_equal(result.W, M)
+    assert result.error < 1e-5
+    frozen = gs.factorize(X, gs.Params(3, "ahals", frozen=(0, 1, 2), max_iter=3))
+    assert frozen.error > result.error
+    assert np.isfinite(kkt_residual(X, result.W, result.H, result.params))
+
+
+def test_seeds_of_first_are_released_after_the_first_iterations(mixture):
+    X, M = mixture
+    start = np.abs(M + 0.2 * np.random.default_rng(2).random(M.shape))
+    # A tolerance that would have ended the run while the coefficients alone were fitted.
+    params = gs.Params(3, "ahals", seed_basis=start, seed_hold="first,free,always", max_iter=HELD_FIRST + 5, tol=0.5)
+    found = iterates_of(X, params)
+    for it in found[:HELD_FIRST]:
+        np.testing.assert_array_equal(it.W[:, [0, 2]], start[:, [0, 2]])
+    assert not np.array_equal(found[0].W[:, 1], start[:, 1])
+    assert not np.array_equal(found[HELD_FIRST].W[:, 0], start[:, 0])
+    np.testing.assert_array_equal(found[HELD_FIRST].W[:, 2], start[:, 2])
+
+
+def test_a_free_seed_begins_where_it_is_given(mixture):
+    X, M = mixture
+    [seeded] = iterates_of(X, gs.Params(3, "ahals", seed_basis=M, max_iter=1))
+    [drawn] = iterates_of(X, gs.Params(3, "ahals", max_iter=1))
+    assert seeded.error < 0.2 * drawn.error
+    np.testing.assert_allclose(seeded.W / seeded.W.sum(axis=0), M / M.sum(axis=0), atol=0.03)
+
+
+def test_seeds_leave_out_the_ways_to_the_target(mixture):
+    X, M = mixture
+    found = iterates_of(X, gs.Params(3, "gsphals", 0.2, seed_basis=M, max_iter=30, tol=0))
+    assert {it.trial for it in found} == {0}
+
+
+def test_seeds_are_held_in_data_of_extreme_size(mixture):
+    X, M = mixture
+    X, M = np.ldexp(X, 100), np.ldexp(M, 100)
+    result = gs.factorize(X, gs.Params(4, "ahals", seed_basis=M, seed_hold="always", max_iter=5))
+    np.testing.assert_array_equal(result.W[:, :3], M)
+
+
+def test_holds_move_up_when_a_basis_image_is_taken_away(mixture):
+    _, M = mixture
+    params = gs.Params(5, seed_basis=M, seed_hold="always,first,always")
+    after = edited_params(Kill(0), params)
+    assert holds_of(after) == ("first", "always", "free")
+    assert held_params(after, 1).frozen == (0, 1)
+    assert held_params(after, HELD_FIRST + 1).frozen == (1,)
+    assert holds_of(edited_params(Kill(4), replace(params, seed_hold="always"))) == ("always",) * 3
+    with pytest.raises(ValueError, match="basis image 1 is frozen"):
+        check_edit(Split(0), params, PIXELS, IMAGES)
+
+
+def test_factors_that_go_on_replace_the_seeds(mixture):
+    X, M = mixture
+    result = gs.factorize(X, gs.Params(3, "ahals", seed_basis=M, seed_hold="always", max_iter=3))
+    onward = result.params.with_factors(result.W, result.H)
+    assert (onward.seed_basis, onward.seed_hold) == (None, "free")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"seed_hold": "never"}, 'seed_hold is "never"; accepted are free, first, always'),
+        (
+            {"seed_basis": np.ones((PIXELS, 3)), "seed_hold": "free,first"},
+            "2 entries for 3 seeds; accepted are 1 and 3",
+        ),
+        ({"seed_basis": np.ones((PIXELS, 5))}, "5 seeds for 4 basis images; accepted are up to 4"),
+        ({"seed_basis": np.ones((7, 2))}, r"shape \(7, 2\) and type float64; accepted are real numbers \(20, k\)"),
+        ({"seed_basis": -np.ones((PIXELS, 1))}, "negative or non-finite values"),
+        ({"seed_basis": np.full((PIXELS, 1), np.nan)}, "negative or non-finite values"),
+        ({"seed_basis": np.eye(PIXELS)[:, :2] * [0, 1]}, "seed 1 is zero everywhere"),
+        ({"seed_basis": np.ones(PIXELS)}, r"shape \(20,\)"),
+    ],
+)
+def test_bad_seeds_get_one_sentence(fields, message, mixture):
+    with pytest.raises(ValueError, match=message):
+        gs.factorize(mixture[0], gs.Params(4, **fields))
+
+
+def test_seeds_are_fixed_while_a_run_goes_on_and_holds_are_not(mixture):
+    X, M = mixture
+    params = gs.Params(3, "ahals", seed_basis=M, seed_hold="always", max_iter=20, tol=0)
+    run = gs.iterate(X + 0.1, params)
+    next(run)
+    it = run.send(replace(params, seed_hold="free"))
+    assert not np.array_equal(it.W, M)
+    with pytest.raises(ValueError, match="seed_basis is fixed while a run goes on"):
+        run.send(replace(params, seed_basis=M + 1))

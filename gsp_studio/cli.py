@@ -42,9 +42,9 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "prune": (prune.add_arguments, "project the weights of a trained network and write it once more"),
     "info": (info.add_arguments, "print versions, backends and where the caches lie"),
 }
-#: Modules without which there is no window, of the extra "gui", and those that are only looked for: their import would
-#: hold up the first paint.
-_WINDOW, _LATER = ("PySide6.QtWidgets",), ("pyqtgraph",)
+#: Packages of the extra "gui", which are looked for: to import all of them would hold up the first paint. The module
+#: of Qt that tells whether its libraries load.
+_WINDOW, _QT = ("PySide6", "pyqtgraph"), "PySide6.QtWidgets"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -134,10 +134,9 @@ def _misspelt(argv: list[str]) -> int:
 def _open_app(argv: list[str]) -> int:
     try:
         for name in _WINDOW:
-            importlib.import_module(name)
-        for name in _LATER:
             if importlib.util.find_spec(name) is None:
                 raise ModuleNotFoundError(name=name)
+        importlib.import_module(_QT)
     except ImportError as error:
         print(f"gsp-studio: {_why_no_window(error)}", file=sys.stderr)
         return BAD_INPUT

@@ -109,6 +109,7 @@ def test_wheel_carries_the_package_and_its_resources(wheel: Path) -> None:
         assert f"gsp_studio/_resources/{resource.relative_to(ROOT / 'resources').as_posix()}" in names
     samples = [name for name in names if name.startswith("gsp_studio/_sample_data/")]
     assert any(not name.endswith((".py", ".md")) for name in samples)
+    assert "gsp_studio/py.typed" in names
     assert {f"gsp_studio-{VERSION}.dist-info/{name}" for name in ("METADATA", "entry_points.txt")} <= names
 
 
@@ -207,3 +208,15 @@ def test_pyside_stays_off_the_releases_that_crash() -> None:
     assert (str(old.marker), str(new.marker)) == ('python_version < "3.12"', 'python_version >= "3.12"')
     for release, on_old, on_new in [("6.10.3", True, True), ("6.11.1", False, False), ("6.12.0", False, True)]:
         assert (release in old.specifier, release in new.specifier) == (on_old, on_new)
+
+
+def test_links_follow_one_setting() -> None:
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    links = module.project_urls("https://git.example/gsp-studio/")
+    assert {"Documentation", "Source", "Issues", "Changelog"} <= set(links)
+    assert all(link.startswith("https://git.example/gsp-studio") for name, link in links.items() if name != "Paper")
+    assert list(module.project_urls("")) == ["Paper"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gsp_studio.commands import arguments
 
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from gsp_studio.core.params import Params
     from gsp_studio.io.dataset import Dataset
     from gsp_studio.io.run_record import RunFile
-
-#: Options that are about the images of the run alone.
-_OWN = ("subset", "labels", "storage")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Apply the basis, write what comes of it, and return the exit code."""
     from gsp_studio.backends import get_backend
-    from gsp_studio.io.export.applied import FixedBasis, check_free, export_application
+    from gsp_studio.core.methods import error_name
+    from gsp_studio.io.export.applied import FixedBasis, check_free, export_application, options_for_others
     from gsp_studio.io.factors import read_basis
     from gsp_studio.io.pixels import read_mask
     from gsp_studio.io.run_json import read_run
@@ -43,21 +41,23 @@ def run(args: argparse.Namespace) -> int:
     folder = args.run if args.run.is_dir() else args.run.parent
     data = found.content["data"]
     grid = data.get("grid")
+    W, row_scale = read_basis(folder)
     basis = FixedBasis(
-        read_basis(folder),
+        W,
         _last_params(found),
         tuple(data["image_shape"]),
         data["order"],
         data.get("channels", 1),
         None if grid is None else tuple(grid),
         str(args.run),
+        row_scale,
     )
     backend = get_backend(args.backend, args.threads)
-    dataset = arguments.load(args, _options_of(found))
+    dataset = arguments.load(args, options_for_others(found.options))
     mask = read_mask(args.mask, dataset) if args.mask is not None else _mask_of(found, dataset)
     files, error = export_application(args.out, basis, dataset, backend, mask)
     args.is_written = True
-    print(f"error {100 * error:.3f} %  {dataset.X.shape[1]} images in the basis of {args.run}")
+    print(f"{error_name(basis.params)} {100 * error:.3f} %  {dataset.X.shape[1]} images in the basis of {args.run}")
     print(f"{len(files)} files in {args.out}")
     return 0
 
@@ -70,22 +70,15 @@ def _last_params(found: RunFile) -> Params:
     return changes[-1] if changes else found.start
 
 
-def _options_of(found: RunFile) -> dict[str, Any]:
-    """How the images of the run were read, as far as others can be read alike."""
-    options = {name: value for name, value in vars(found.options).items() if name not in _OWN}
-    if found.options.samples == "pixels":
-        del options["image_shape"]  # another picture of spectra has a size of its own
-    return options
-
-
 def _mask_of(found: RunFile, dataset: Dataset) -> Array | None:
     """The missing pixels of the run, where these are the same in all of its images."""
     import numpy as np
 
     if found.mask is None:
         return None
-    pixels = found.mask[:, :1]
-    if (found.mask != pixels).any():
+    missing = found.mask if found.mask.dtype == bool else found.mask == 0
+    pixels = missing[:, :1]
+    if (missing != pixels).any():
         told = "the run had missing entries of single images, which say nothing about others; --mask names theirs"
         print(f"gsp-studio: {told}", file=sys.stderr)
         return None

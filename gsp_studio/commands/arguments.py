@@ -238,6 +238,14 @@ def add_mask(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mask", metavar="FILE", help="not 0 where a pixel (in a .npy like X: an entry) is missing")
 
 
+def add_entry_weights(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--entry-weights",
+        metavar="FILE",
+        help="in place of --mask: what a pixel (in a .npy like X: an entry) counts, from 0, missing, to 1",
+    )
+
+
 def add_layout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image-shape", type=image_shape, metavar="HxW", help="shape of an image, where vectors hide it"

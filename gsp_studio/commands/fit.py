@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_run(parser)
     arguments.add_seeds(parser)
     arguments.add_truth(parser)
+    arguments.add_entry_weights(parser)
     arguments.add_cluster(parser)
     parser.set_defaults(command=fit)
 
@@ -136,7 +137,7 @@ def _fit_one(args: argparse.Namespace) -> int:
     from gsp_studio.engine.run import RunSpec
     from gsp_studio.io.export.folder_names import check_name
     from gsp_studio.io.export.run_folder import check_directory
-    from gsp_studio.io.pixels import read_mask, read_pixels
+    from gsp_studio.io.pixels import read_entry_weights, read_mask, read_pixels
 
     check_name(str(args.out))  # before the work, not after it
     check_directory(str(args.out).partition("{")[0] or ".")
@@ -156,6 +157,10 @@ def _fit_one(args: argparse.Namespace) -> int:
     check_params(params, *dataset.X.shape)
     args.reference = arguments.truth_of(args, dataset)
     mask = None if args.mask is None else read_mask(args.mask, dataset)
+    if args.entry_weights is not None:
+        if mask is not None:
+            raise ValueError("--entry-weights and --mask say the same in two ways; accepted is one of them")
+        mask = read_entry_weights(args.entry_weights, dataset)
     where = {"fingerprint": dataset.fingerprint, "scheduler": args.scheduler}
     spec = RunSpec(dataset.X, params, args.backend, args.threads, mask, **where)
     return _run_and_export(spec, dataset, args, _places(args))
@@ -270,7 +275,7 @@ def _tell_ending(outcome: Outcome) -> None:
 
 def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Namespace) -> int:
     from gsp_studio.core.diagnosis import cautions_of
-    from gsp_studio.core.methods import METHODS
+    from gsp_studio.core.methods import error_name
     from gsp_studio.core.truth import compare_with_truth
     from gsp_studio.engine.run import FinishReason
     from gsp_studio.io.export.folder_names import folder_name, free_folder, holds_another
@@ -297,7 +302,7 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
     if words is sys.stderr:
         print(json.dumps({"folder": str(out), **summary_of(describe(dataset, run, []))}), flush=True)
     of_others = "" if math.isnan(result.held_out_error) else f"  held out {100 * result.held_out_error:.3f} %"
-    name = METHODS[result.params.method].error_name
+    name = error_name(result.params)
     print(
         f"{name} {100 * result.error:.3f} %{of_others}  sparsity {result.sparsity:.4f}  "
         f"{result.n_iter} iterations in {result.history.seconds[-1]:.2f} s, {outcome.reason.value}  ({result.backend})",

@@ -91,6 +91,7 @@ def apply_basis(
     params: Params | None = None,
     backend: str | Backend = "auto",
     mask: npt.ArrayLike | None = None,
+    row_scale: Array | None = None,
 ) -> Application:
     """Coefficients of images in a fixed basis, and their errors.
 
@@ -106,6 +107,8 @@ def apply_basis(
     backend : str or Backend
     mask : array_like (m, n) of bool, optional
         True where an entry is missing.
+    row_scale : ndarray (m,), optional
+        What the pixels are divided by before squares are summed: `Result.gram.rows` of a run with `Params.poisson`.
 
     Returns
     -------
@@ -126,7 +129,7 @@ def apply_basis(
     >>> found.H.shape, found.errors.shape
     ((5, 20), (20,))
     """
-    parts = list(applications(X, W, params, backend, mask))
+    parts = list(applications(X, W, params, backend, mask, row_scale))
     H = np.concatenate([part.H for part in parts], axis=1)
     left, lengths = (np.concatenate([getattr(part, name) for part in parts]) for name in ("left", "lengths"))
     return Application(slice(0, H.shape[1]), H, left, lengths, parts[0].is_least_squares)
@@ -138,12 +141,13 @@ def applications(
     params: Params | None = None,
     backend: str | Backend = "auto",
     mask: npt.ArrayLike | None = None,
+    row_scale: Array | None = None,
 ) -> Iterator[Application]:
     """`apply_basis` of some images after others, in their order; all at once where they depend on each other.
 
     Parameters
     ----------
-    X, W, params, backend, mask
+    X, W, params, backend, mask, row_scale
         As for `apply_basis`.
 
     Yields
@@ -158,6 +162,7 @@ def applications(
     X, mask = apart(X, mask)
     X = as_compute_dtype(X)
     V = np.ascontiguousarray(_checked_basis(W, X).T)
+    rows = None if row_scale is None else _checked_scale(row_scale, X)
     kept = None if params is None else of_coefficients(replace(params, rank=len(V)))
     if kept is not None:
         device = backend_for(kept, backend)
@@ -175,13 +180,18 @@ def applications(
         X = np.where(missing, X.dtype.type(0), X)
     if not is_out_of_core(X):
         check_data(X, may_be_zero=True)
-    return _in_parts(X, V, device, kept, missing)
+    return _in_parts(X, V, device, kept, missing, rows)
 
 
-def _in_parts(X: Any, V: Array, device: Backend, params: Params | None, missing: Array | None) -> Iterator[Application]:
+def _in_parts(
+    X: Any, V: Array, device: Backend, params: Params | None, missing: Array | None, rows: Array | None
+) -> Iterator[Application]:
+    V = V if rows is None else V / rows
     is_least_squares = params is None or METHODS[params.method].is_least_squares
     for some, images in _parts(X, params is not None and params.sparsity_h is not None):
         gone = None if missing is None else missing[:, some]
+        if rows is not None:
+            images = np.asfortranarray(images / rows[:, None])
         H, _ = encode(images, V, device, params, gone)
         if is_least_squares:
             found = lengths_left(images, V.T, H, gone)
@@ -212,3 +222,10 @@ def _checked_basis(W: npt.ArrayLike, X: Any) -> Array:
     if not np.isfinite(W).all() or W.min() < 0:
         raise ValueError("W holds negative or non-finite values; accepted are finite values >= 0")
     return W
+
+
+def _checked_scale(row_scale: Array, X: Any) -> Array:
+    rows = np.asarray(row_scale, X.dtype)
+    if rows.shape != X.shape[:1] or not np.isfinite(rows).all() or rows.min() <= 0:
+        raise ValueError(f"row_scale has shape {rows.shape}; accepted are {X.shape[0]} finite values > 0")
+    return rows

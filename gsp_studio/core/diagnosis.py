@@ -69,6 +69,8 @@ def error_without(W: Array, gram: GramError, k: int, error: float) -> float:
         return math.nan
     if gram.unit.basis:
         W = gram.unit.basis_inside(W)
+    if gram.rows is not None:
+        W = W / gram.rows[:, None]
     w = W[:, k]
     own = (w @ W).astype(np.float64)
     lacking = float(np.dot(w, gram.A[:, k])) - float(own @ gram.G[k].astype(np.float64))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -23,16 +24,21 @@ from gsp_studio.core.divergence import Divergence, Pass, lifted, multiplied
 from gsp_studio.core.edits import Edit
 from gsp_studio.core.initialization import best_scale, initial_factors
 from gsp_studio.core.iteration import Iteration
-from gsp_studio.core.masking import Missing
+from gsp_studio.core.masking import Missing, check_weights
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.metrics import GramError, squared_norm
 from gsp_studio.core.params import Params
 from gsp_studio.core.results import Iterate, Result, handed_out
+from gsp_studio.core.scaling import scaling_of
+from gsp_studio.core.seeds import seeded
 from gsp_studio.core.units import Unit
 
 #: Iterations of GSP-HALS that a run with a target begins with, unless `Params.continuation` says so or factors are
-#: given: which optimum is found is decided there, and least squares find the better ones.
-_WAYS = 60
+#: given: which optimum is found is decided there, and least squares find the better ones. The second half is of data
+#: that are scaled as counts, whose optimum is the better one where they are counts.
+_WAYS = 100
+#: Updates of the coefficients that a start lacks.
+_FIRST = 10
 #: A step of the basis: the largest growth of an entry, the most halvings, and the growth of the step length.
 _GROWTH, _HALVINGS, _LONGER = 10.0, 10, 2.0
 
@@ -57,8 +63,9 @@ def with_measure(result: Result, X: Any, mask: Array | None = None) -> Result:
     X = gram.unit.data_inside(X)
     weights = None
     if mask is not None:
-        weights = np.ascontiguousarray(~mask.T, dtype=X.dtype)
-        X = np.where(mask, X.dtype.type(0), X)
+        gone, parts = check_weights(mask, X.shape)
+        weights = np.ascontiguousarray((~gone if parts is None else parts).T, dtype=X.dtype)
+        X = np.where(gone, X.dtype.type(0), X)
     Xt = X.T if is_out_of_core(X) else np.ascontiguousarray(X.T)
     largest = X.largest if is_out_of_core(X) else float(X.max())
     divergence = Divergence(Xt, weights, 2.0 ** exponent_of(largest), os.cpu_count() or 1)
@@ -74,12 +81,14 @@ class DivergenceIteration:
         self.unit, self.params, self.n_iter, self.missing = unit, params, 0, missing
         self.Xt, self.backend = prepared(Xt.T, backend)
         self._ways: Iteration | None = None
+        self._new_ways: list[Callable[[], Iteration]] = []
         self._n_ways = 0
         if METHODS[params.method].uses_sparsity:
-            self._n_ways = params.continuation or (_WAYS if isinstance(params.init, str) else 0)
+            self._n_ways = params.continuation or (
+                _WAYS if isinstance(params.init, str) and params.seed_basis is None else 0
+            )
         if self._n_ways:
-            kept = np.array(Xt) if missing is not None else Xt  # least squares fill what is missing
-            self._ways = Iteration(kept, missing, _of_ways(params, self._n_ways), backend, unit)
+            self._prepare_ways(Xt, params, backend)
         self.divergence, self._held_out = _losses(Xt, self.Xt, missing, unit, backend.threads)
         self.x_norm2 = squared_norm(Xt.T) if missing is None else missing.norm2
         self._theta, self._target, self._best = 1.0, math.nan, math.inf
@@ -90,15 +99,33 @@ class DivergenceIteration:
     def _start(self, params: Params) -> None:
         init = self.unit.start_inside(params.init)
         W0, H0 = initial_factors(init, self.Xt.T, params.rank, params.seed, self.unit.exponent)
+        if params.seed_basis is not None:
+            W0, H0 = seeded(W0, self.unit.basis_inside(np.asarray(params.seed_basis, W0.dtype))), None
         V0 = np.ascontiguousarray(W0.T)
         if H0 is None:
             ones = np.ones((len(V0), len(self.Xt)), V0.dtype)
-            H0 = self.divergence.coefficients(V0, ones, params.n_sweeps)
+            H0 = self.divergence.coefficients(V0, ones, _FIRST)
         B, G = self.backend.products(self.Xt, H0)
         scale = best_scale(self.backend.get(B), self.backend.get(G), V0)
         self.V = V0 * V0.dtype.type(scale)
         self.dense = self.V
         self.now = self.divergence.update(self.V, H0, updates=0)
+
+    def _prepare_ways(self, Xt: Any, params: Params, backend: Backend) -> None:
+        missing, unit = self.missing, self.unit
+        kept = np.array(Xt) if missing is not None else Xt  # least squares fill what is missing
+        wanted = _of_ways(params, self._n_ways)
+
+        def plain() -> Iteration:
+            return Iteration(kept, missing, wanted, backend, unit)
+
+        def as_counts() -> Iteration:
+            scaling = scaling_of(Xt.T)
+            X = scaling.inside(Xt.T)
+            rows = X.T if is_out_of_core(X) else np.ascontiguousarray(X.T)
+            return Iteration(rows, None, wanted, backend, unit, scaling)
+
+        self._new_ways = [as_counts if missing is None else plain, plain]
 
     def settles(self, params: Params) -> float:
         """The iteration until which the error may rise."""
@@ -119,10 +146,10 @@ class DivergenceIteration:
         self.params = params
         has_target = METHODS[params.method].uses_sparsity and self.V.shape[1] > 1
         with self.backend.scope():
-            if self._ways is not None and self.n_iter <= self._n_ways and has_target:
+            if self.n_iter <= self._n_ways and has_target:
                 shown = self._step_of_ways(params)
             else:
-                self._ways = None
+                self._ways, self._new_ways = None, []
                 if has_target:
                     self._descend(params.sparsity)
                 else:
@@ -152,18 +179,21 @@ class DivergenceIteration:
             gram=gram,
             dead=tuple(int(k) for k in np.flatnonzero(~self.backend.is_alive(V, now.B, now.G))),
             held_out_error=self._held_out_error(V, now.H),
-            trial=1 if self.n_iter <= self._n_ways else 0,
+            trial=0 if self.n_iter > self._n_ways else 1 if self.n_iter <= self._n_ways // 2 else 2,
             follows=self.n_iter - 1,
         )
         return handed_out(it, self.backend)
 
     def _step_of_ways(self, params: Params) -> tuple[Array, Array, Pass]:
         """An iteration of GSP-HALS, with coefficients that are updated once; the run goes on from the best of these."""
-        assert self._ways is not None
+        if self._ways is None or self.n_iter == 1 + self._n_ways // 2:
+            self._ways = self._new_ways.pop()()
         it = self._ways.step(_of_ways(params, self._n_ways))
-        V, H = self._ways.seen, self._ways.H
-        now = self.divergence.update(V, lifted(H))
+        V, H = np.ascontiguousarray(self.unit.basis_inside(it.W).T), self.unit.coefficients_inside(it.H)
         dense = np.ascontiguousarray(self.unit.basis_inside(it.dense).T)
+        if self._ways.scaling is not None:  # its projection was scaled back, which has changed last bits
+            V, _ = self.backend.project_rows(dense, params.sparsity)
+        now = self.divergence.update(V, lifted(H))
         if params.sparsity != self._target or now.loss <= self._best:
             self.V, self.dense, self.now = V, dense, now
             self._best, self._target = now.loss, params.sparsity
@@ -201,7 +231,7 @@ class DivergenceIteration:
 
 
 def _of_ways(params: Params, length: int) -> Params:
-    return replace(params, method="gsphals", continuation=length, tol=0.0)
+    return replace(params, method="gsphals", continuation=length // 2, tol=0.0)
 
 
 def _losses(
@@ -214,6 +244,9 @@ def _losses(
     known, weights = np.array(filled), np.ones_like(filled)
     known[places.images, places.pixels] = 0
     weights[places.images, places.pixels] = 0
+    if missing.weights is not None and missing.values is not None:
+        known[places.images, places.pixels] = missing.values
+        weights[places.images, places.pixels] = missing.weights
     if left_out is None:
         return Divergence(known, weights, unit.size, threads), None
     values, seen = np.zeros_like(filled), np.zeros_like(filled)

@@ -12,6 +12,7 @@ from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import Backend, is_out_of_core
 from gsp_studio.backends.kernels import adopted
 from gsp_studio.backends.powers import exponent_of, scaled
+from gsp_studio.core.abundances import start_on, summed
 from gsp_studio.core.divergence import Divergence
 from gsp_studio.core.masking import Missing
 from gsp_studio.core.methods import METHODS, new_sparse_coefficients
@@ -70,6 +71,10 @@ def encode(
     """
     if params is not None and not METHODS[params.method].is_least_squares:
         return _of_divergence(X, V, backend, missing)
+    if params is not None and params.sum_to_one > 0:
+        if missing is None:
+            return _of_sums(X, V, backend, params)
+        return _of_entries_there(X, V, backend, missing, params)
     if missing is None:
         H, gram = coefficients(X, V, backend, _SWEEPS, 0.0)
         left = gram.squared_residual(V.T)
@@ -102,9 +107,23 @@ def encode(
 
 def of_coefficients(params: Params) -> Params | None:
     """The part of a run's parameters that says how `encode` finds coefficients; None for free ones of least squares."""
-    if params.sparsity_h is None and METHODS[params.method].is_least_squares:
+    if params.sparsity_h is None and METHODS[params.method].is_least_squares and params.sum_to_one == 0:
         return None
-    return Params(params.rank, params.method, sparsity_h=params.sparsity_h)
+    return Params(params.rank, params.method, sparsity_h=params.sparsity_h, sum_to_one=params.sum_to_one)
+
+
+def _of_sums(X: Any, V: Array, backend: Backend, params: Params) -> tuple[Array, float]:
+    """Coefficients whose sums are drawn to one, and the length of the residual."""
+    unit = _unit_of(X, V)
+    X, V = unit.data_inside(X), unit.basis_inside(V)
+    with backend.scope():
+        Xt, device = adopted(X, backend, len(V))
+        totals = np.full(X.shape[1], 2.0**-unit.coefficients, V.dtype)
+        start = start_on(np.zeros((len(V), X.shape[1]), V.dtype), totals)
+        C, own = device.encode(Xt, V), V @ V.T
+        H = summed(start, C, own, params.sum_to_one, totals, device, _SWEEPS, _SWEEPS)
+        left = device.residual(Xt, V, H)
+    return scaled(H, unit.coefficients), float(np.ldexp(math.sqrt(left), unit.data))
 
 
 def divergence_of(X: Any, missing: Array | None, backend: Backend) -> Divergence:
@@ -131,7 +150,9 @@ def _unit_of(X: Any, V: Array) -> Unit:
     return unit_of_factors(np.array([X.largest]) if is_out_of_core(X) else X, V, None)
 
 
-def _of_entries_there(X: Array, V: Array, backend: Backend, missing: Array) -> tuple[Array, float]:
+def _of_entries_there(
+    X: Array, V: Array, backend: Backend, missing: Array, params: Params | None = None
+) -> tuple[Array, float]:
     """Least squares over fewer pixels, for all images that lack the same ones at a time."""
     H = np.zeros((len(V), X.shape[1]), V.dtype)
     bits = np.packbits(missing, axis=0).T
@@ -143,7 +164,7 @@ def _of_entries_there(X: Array, V: Array, backend: Backend, missing: Array) -> t
         there = ~missing[:, some[0]]
         if there.any():
             seen = np.asfortranarray(X[np.ix_(there, some)])
-            H[:, some], length = encode(seen, np.ascontiguousarray(V[:, there]), backend)
+            H[:, some], length = encode(seen, np.ascontiguousarray(V[:, there]), backend, params)
             lengths.append(length)
     return H, math.hypot(*lengths)
 

@@ -12,6 +12,7 @@ from gsp_studio.arrays import Array
 from gsp_studio.backends import Backend
 from gsp_studio.backends.backend import Measured
 from gsp_studio.backends.kernels import adopted, for_host
+from gsp_studio.core.abundances import start_on, summed
 from gsp_studio.core.distributed import shards
 from gsp_studio.core.distributed.matrix import made
 from gsp_studio.core.edits import Edit, Kill, Split, free_problem, free_rows
@@ -25,9 +26,10 @@ from gsp_studio.core.params import Params, row_weights
 from gsp_studio.core.pricing import SharedPrice
 from gsp_studio.core.reseeding import reseed
 from gsp_studio.core.results import Iterate, handed_out, is_other_problem
+from gsp_studio.core.scaling import Scaling
 from gsp_studio.core.seeds import held_params, released_after, seeded
 from gsp_studio.core.splitting import can_split, split
-from gsp_studio.core.trials import Trials, new_trials
+from gsp_studio.core.trials import new_trials
 from gsp_studio.core.units import Unit
 from gsp_studio.core.updates import largest_eigenvalue
 
@@ -38,12 +40,25 @@ class Iteration:
     All is in `unit` but the iterates.
     """
 
-    def __init__(self, Xt: Any, missing: Missing | None, params: Params, backend: Backend, unit: Unit) -> None:
+    def __init__(
+        self,
+        Xt: Any,
+        missing: Missing | None,
+        params: Params,
+        backend: Backend,
+        unit: Unit,
+        scaling: Scaling | None = None,
+    ) -> None:
         started = backend.clock()
+        self.scaling = scaling
         self.unit = unit
         self.images = Xt  # of the host; where entries are missing, as they were filled at first
         self.Xt, self.backend = adopted(Xt.T, backend, params.rank)
+        if scaling is not None:
+            self.backend = scaling.on(self.backend)
         self.missing = missing
+        if missing is not None and missing.weights is not None and backend.remote is not None:
+            raise ValueError("weights of entries are taken by the processor alone; accepted is the backend cpu")
         self.fill = None if missing is None else backend.filling(self.Xt, Xt, missing.places)
         left_out = None if missing is None else missing.left_out
         self.misfit = None if left_out is None else backend.misfit(self.Xt, Xt, left_out.places, left_out.values)
@@ -63,6 +78,7 @@ class Iteration:
     def _start(self, params: Params) -> None:
         backend, images = self.backend, self.images
         init = self.unit.start_inside(params.init)
+        init = init if self.scaling is None else self.scaling.start_inside(init)
         W0, H0 = initial_factors(init, images.T, params.rank, params.seed, self.unit.exponent)
         seeds = params.seed_basis
         if seeds is not None:
@@ -72,6 +88,7 @@ class Iteration:
         if H0 is None:
             self.H, self.B, self.G = self._sweep(backend.zero_coefficients(images, V0), params)
         else:
+            H0 = H0 if params.sum_to_one == 0 else start_on(H0, self._totals(H0))
             self.H = backend.put(backend.scatter(H0))
             self.B, self.G = backend.products(self.Xt, self.H)
         # Coefficients that were fitted to seeds fit them as they are, so that a seed that is held keeps its bits.
@@ -100,7 +117,7 @@ class Iteration:
             self._begin_trial()
             if params.reseed_dead:
                 self._reseed(tuple(k for k in self.dead() if k not in params.frozen))
-            if not self.momentum.is_moving:
+            if not self.momentum.is_moving and params.sum_to_one == 0:
                 self.V, self.H, self.B, self.G = self.backend.balance(
                     self.V, self.H, self.B, self.G, params.frozen, self.unit.balance
                 )
@@ -116,10 +133,11 @@ class Iteration:
             self._refill(V)
             found = self._measure(V, params)
             of = None if self.missing is None else self.missing.norm2
-            gram = GramError(self.B.T, self.G, self.x_norm2, of, self.unit)
+            rows = None if self.scaling is None else self.scaling.rows
+            gram = GramError(self.B.T, self.G, self.x_norm2, of, self.unit, rows=rows)
             left = self.x_norm2 - 2.0 * found.fit + found.own
             if not gram.is_accurate(left):
-                left = self.backend.residual(self.Xt, V, self.H)
+                left = self.backend.residual(self.Xt, V, self.H) + (0.0 if self.missing is None else self.missing.slack)
             held_out_error = self._held_out_error()
             sparsity_h = math.nan
             if params.sparsity_h is not None:
@@ -133,9 +151,9 @@ class Iteration:
             sparsity=float(np.mean(found.sparsities)),
             target=params.sparsity if method.uses_sparsity else math.nan,
             seconds=self.seconds,
-            W=V.T,
-            H=self.H,
-            dense=dense.T,
+            W=(V if rows is None else V * rows).T,
+            H=self.H if self.scaling is None else self.H * self.scaling.columns,
+            dense=(dense if rows is None else dense * rows).T,
             gram=gram,
             sparsity_h=sparsity_h,
             target_h=math.nan if params.sparsity_h is None else params.sparsity_h,
@@ -160,8 +178,14 @@ class Iteration:
             self._refill(self.V)
 
     def _end_trials(self) -> None:
-        """Go on from the basis that was handed out last, which is what a change is about."""
-        self.trials, self.V = Trials(0), self.seen
+        """Go on from the basis that was handed out last, or from the best where a further start is no better."""
+        self.trials, best = self.trials.end(self.error)
+        self.V = self.seen
+        if best:
+            self.V, self.H, self.B, self.G = best
+            self.seen = self.V
+            self._forget()
+            self._refill(self.V)
 
     def _forget(self) -> None:
         """What the updates remember is about another basis."""
@@ -222,6 +246,11 @@ class Iteration:
             H, _ = update(H, C, own, self.backend, params)
             H = self.backend.scatter(H)
             return H, *self.backend.products(self.Xt, H), None
+        if params.sum_to_one > 0:
+            C, own = self.backend.encode(self.Xt, self.V), self.V @ self.V.T
+            steps = (params.n_steps, params.n_sweeps)
+            H = summed(self.H, C, own, params.sum_to_one, self._totals(self.H), self.backend, *steps)
+            return H, *self.backend.products(self.Xt, H), None
         L, most = 0.0, params.n_sweeps
         if self.method.gradient_coefficients:
             L, most = largest_eigenvalue(self.backend.get(self.V @ self.V.T)), params.n_steps
@@ -232,13 +261,21 @@ class Iteration:
             return *self.backend.descend_coefficients(self.Xt, self.V, self.H, L, most, params.inner_tol), None
         return *self._sweep(self.H, params), None
 
+    def _totals(self, H: Array) -> Array:
+        """Sums of the coefficients of each image, where they are one in the data's unit."""
+        ones = np.full(H.shape[1], 2.0**-self.unit.coefficients, H.dtype)
+        return ones if self.scaling is None else ones / self.scaling.columns
+
     def _sweep(self, H: Array, params: Params) -> tuple[Array, Array, Array]:
         return self.backend.sweep_coefficients(self.Xt, self.V, H, params.n_sweeps, params.inner_tol)
 
     def _refill(self, V: Array) -> None:
         """Write the fit of a basis into the missing entries, so that its residual is that of the others."""
         if self.missing is not None and self.fill is not None:
-            self.x_norm2 = self.missing.norm2 + self.fill(V, self.H)
+            more = self.fill(V, self.H)
+            if self.missing.weights is not None:
+                more = self.missing.blend(self.images)
+            self.x_norm2 = self.missing.norm2 + more
             self.B, self.G = self.backend.products(self.Xt, self.H)
 
     def _held_out_error(self) -> float:
@@ -275,5 +312,6 @@ def _targets(params: Params) -> tuple[float, float | None, bool]:
 
 def _momentum_of(params: Params) -> Momentum:
     """That of a run with these parameters. Sparse coefficients have none: their projection would move them back."""
-    extrapolates = METHODS[params.method].extrapolates if params.extrapolate and params.sparsity_h is None else ""
+    is_free = params.sparsity_h is None and params.sum_to_one == 0
+    extrapolates = METHODS[params.method].extrapolates if params.extrapolate and is_free else ""
     return Momentum(extrapolates == "both", extrapolates != "")

@@ -37,6 +37,31 @@ def check_mask(mask: npt.ArrayLike, shape: tuple[int, int]) -> Array:
     return mask
 
 
+def check_weights(mask: npt.ArrayLike, shape: tuple[int, int]) -> tuple[Array, Array | None]:
+    """Which entries are missing (m, n), and the weights of all (m, n) where these are others than 0 and 1.
+
+    Parameters
+    ----------
+    mask : array_like (m, n)
+        Of bool, True where an entry is missing; or of floating numbers from 0 to 1, what an entry counts: 0 where it is
+        missing.
+
+    Raises
+    ------
+    ValueError
+        In one sentence: another type, shape or value, or no entry that counts.
+    """
+    weights = np.asarray(mask)
+    if weights.dtype.kind != "f":
+        return check_mask(weights, shape), None
+    if weights.shape != shape:
+        raise ValueError(f"mask has shape {weights.shape}; expected is {shape}, that of X")
+    if not (np.isfinite(weights).all() and weights.min() >= 0 and weights.max() <= 1):
+        raise ValueError("mask holds weights outside of 0 to 1; accepted are numbers from 0, missing, to 1")
+    missing = check_mask(weights == 0, shape)
+    return missing, None if np.all(missing | (weights == 1)) else weights
+
+
 def apart(X: Any, mask: npt.ArrayLike | None) -> tuple[Any, Any]:
     """The values of a NumPy masked array, and `mask` with the entries that it hides; all else as it is.
 
@@ -49,7 +74,10 @@ def apart(X: Any, mask: npt.ArrayLike | None) -> tuple[Any, Any]:
         return X, mask
     if np.ma.is_masked(X):
         hidden = np.ma.getmaskarray(X)
-        mask = hidden if mask is None else hidden | check_mask(mask, X.shape)
+        missing, weights = (None, None) if mask is None else check_weights(mask, X.shape)
+        if weights is not None:
+            return X.data, np.where(hidden, 0, weights)
+        mask = hidden if missing is None else hidden | missing
     return X.data, mask
 
 
@@ -120,22 +148,59 @@ class Missing:
     places : Places
         Of all, those that were held out included.
     norm2 : float
-        ``||X||_F^2`` over the entries that are there.
+        ``||X||_F^2`` over the entries that are there, each times its weight.
     left_out : HeldOut or None
+    weights, values : ndarray (count,), optional
+        Of the entries at `places`, where some of these count in part.
+    slack : float
+        What the squared residual of the filled data lacks of the weighted one: ``sum w (1 - w) (x - y)^2``.
     """
 
-    def __init__(self, filled: Array, missing: Array, left_out: HeldOut | None = None) -> None:
-        """From images in rows (n, m) that hold 0 where `missing` (n, m) is True."""
-        self.places = places_of(missing)
-        self.norm2 = squared_norm(filled.T)
+    def __init__(
+        self, filled: Array, missing: Array, left_out: HeldOut | None = None, weights: Array | None = None
+    ) -> None:
+        """From images in rows (n, m) that hold 0 where `missing` (n, m) is True, and `weights` (n, m) of the others."""
+        self.weights: Array | None = None
+        self.values: Array | None = None
+        self.slack = 0.0
         self.left_out = left_out
+        if weights is None:
+            self.places = places_of(missing)
+            self.norm2 = squared_norm(filled.T)
+            return
+        self.places = places_of(missing | (weights < 1))
+        found = self.places.images, self.places.pixels
+        self.weights, self.values = weights[found].astype(np.float64), filled[found].astype(np.float64)
+        self.weights[missing[found]] = 0.0
+        self.norm2 = squared_norm((filled * np.sqrt(np.where(missing, 0, weights))).T)
+
+    def blend(self, filled: Array) -> float:
+        """Mix entries that count in part with the fit that `filled` (n, m) holds there.
+
+        With ``w x + (1 - w) y`` in place of x, and w times x to the square in the data's norm, the squared residual of
+        full data lies above the weighted one and touches it at the present fit (Srebro & Jaakkola 2003).
+
+        Returns
+        -------
+        float
+            ``sum (1 - w) y^2``, by which the norm of the problem exceeds `norm2`.
+        """
+        assert self.weights is not None
+        assert self.values is not None
+        found, w = (self.places.images, self.places.pixels), self.weights
+        fit = filled[found].astype(np.float64)
+        filled[found] = w * self.values + (1 - w) * fit
+        self.slack = float(np.sum(w * (1 - w) * np.square(self.values - fit)))
+        return float(np.sum((1 - w) * np.square(fit)))
 
     def write(self, filled: Array, of_pixel: Array) -> None:
         """Fill with one value a pixel."""
         filled[self.places.images, self.places.pixels] = of_pixel[self.places.pixels]
 
 
-def fill_missing(X: Array, mask: Array | None, held_out: Array | None = None) -> tuple[Array, Missing, Unit]:
+def fill_missing(
+    X: Array, mask: Array | None, held_out: Array | None = None, weights: Array | None = None
+) -> tuple[Array, Missing, Unit]:
     """A copy of X, an image a row (n, m), whose missing entries hold the mean of their pixel where it is there.
 
     What X holds at entries of the mask, NaN included, is never read.
@@ -147,6 +212,8 @@ def fill_missing(X: Array, mask: Array | None, held_out: Array | None = None) ->
         True where an entry is missing.
     held_out : ndarray (m, n) of bool, optional
         True where a known entry is left out besides.
+    weights : ndarray (m, n), optional
+        What the entries count, from 0 to 1.
 
     Returns
     -------
@@ -174,8 +241,10 @@ def fill_missing(X: Array, mask: Array | None, held_out: Array | None = None) ->
     sums = filled.sum(axis=0, dtype=np.float64)
     overall = sums.sum() / seen.sum()
     means = np.divide(sums, seen, out=np.full(len(sums), overall), where=seen > 0)
-    missing = Missing(filled, gone, left_out)
+    missing = Missing(filled, gone, left_out, None if weights is None else weights.T)
     missing.write(filled, means)
+    if missing.weights is not None:
+        missing.blend(filled)
     return filled, missing, unit
 
 

@@ -17,9 +17,10 @@ from gsp_studio.backends import Backend, get_backend, on_host
 from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
 from gsp_studio.backends.data_access import keeps_coefficients
 from gsp_studio.core.chunks import is_dask
-from gsp_studio.core.masking import Missing, apart, check_mask, draw_held_out, fill_missing
+from gsp_studio.core.masking import Missing, apart, check_weights, draw_held_out, fill_missing
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import Params
+from gsp_studio.core.scaling import Scaling, scaling_of
 from gsp_studio.core.units import Unit, unit_of
 from gsp_studio.core.validation import check_data, check_params
 
@@ -42,6 +43,9 @@ def backend_for(params: Params, backend: str | Backend, threads: int | None = No
 
 def _lack_of_device(params: Params) -> str:
     method = METHODS.get(params.method)
+    for name in ("poisson", "sum_to_one"):
+        if getattr(params, name):
+            return name
     return "" if method is None or method.is_least_squares else f'the method "{params.method}"'
 
 
@@ -68,7 +72,7 @@ def placed(X: Any, backend: str | Backend) -> tuple[Any, Backend]:
     return X, on_host(backend)
 
 
-def prepared(X: Any, params: Params, mask: npt.ArrayLike | None) -> tuple[Any, Missing | None, Unit]:
+def prepared(X: Any, params: Params, mask: npt.ArrayLike | None) -> tuple[Any, Missing | None, Unit, Scaling | None]:
     """Images as a run begins with them.
 
     Parameters
@@ -83,6 +87,8 @@ def prepared(X: Any, params: Params, mask: npt.ArrayLike | None) -> tuple[Any, M
         In `unit`, an image a row, contiguous.
     missing : Missing or None
     unit : Unit
+    scaling : Scaling or None
+        Of `Params.poisson`: what `Xt` is of then.
 
     Raises
     ------
@@ -97,16 +103,24 @@ def prepared(X: Any, params: Params, mask: npt.ArrayLike | None) -> tuple[Any, M
             if is_given:
                 raise ValueError(f"{what} needs the images in memory; these are in their file or on other machines")
         check_params(params, *X.shape)  # first: looking at all values takes a while
+    scaling = None
+    if params.poisson and X.ndim == 2:
+        gone = None if mask is None else check_weights(mask, X.shape)[0]
+        check_data(X if gone is None else np.where(gone, X.dtype.type(0), X))  # before anything is divided
+        scaling = scaling_of(X, gone)
+        X = scaling.inside(X)
     missing = None
     if mask is None and params.held_out == 0:
         unit = unit_of(check_data(X))
         X = unit.data_inside(X)
         Xt = X.T if is_out_of_core(X) else np.ascontiguousarray(X.T)
     else:
-        mask, held_out = None if mask is None else check_mask(mask, X.shape), None
+        weights, held_out = None, None
+        if mask is not None:
+            mask, weights = check_weights(mask, X.shape)
         if params.held_out != 0 and X.ndim == 2:
             check_params(params, *X.shape)
             held_out = draw_held_out(X.shape, params.held_out, params.seed, mask)
-        Xt, missing, unit = fill_missing(X, mask, held_out)
+        Xt, missing, unit = fill_missing(X, mask, held_out, weights)
     check_params(params, *X.shape)
-    return Xt, missing, unit
+    return Xt, missing, unit, scaling

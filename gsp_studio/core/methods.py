@@ -75,17 +75,25 @@ class Method:
         """Whether its error is a relative residual; its iterations are those of `iteration` then."""
         return self.loss == "squares"
 
-    @property
-    def error_name(self) -> str:
-        """What its error is called, a fraction of what `LOSSES` says."""
-        return "error" if self.is_least_squares else "KL divergence"
-
 
 #: Losses that a method can minimise: the words for its error, a fraction.
 LOSSES = {
     "squares": "||X - W H|| / ||X||",
     "kl": "Kullback-Leibler divergence / sum of X",
 }
+
+
+def loss_words(params: Params) -> str:
+    """What the error of a run with these parameters is."""
+    scaled = ", both scaled as counts" if params.poisson else ""
+    return LOSSES[METHODS[params.method].loss] + scaled
+
+
+def error_name(params: Params) -> str:
+    """What that is called."""
+    if not METHODS[params.method].is_least_squares:
+        return "KL divergence"
+    return "scaled error" if params.poisson else "error"
 
 
 def _ahals(size: float = 1.0) -> UpdateBasis:

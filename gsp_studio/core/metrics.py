@@ -93,6 +93,8 @@ class GramError:
         bases that methods take are in the data's unit.
     measure : callable, optional
         The error of a basis where that is no relative residual but another loss, see `methods.Method.loss`.
+    rows : ndarray (m,), optional
+        What the pixels of X, and so those of a basis, are divided by here (`core.scaling`).
     """
 
     A: Array
@@ -101,6 +103,7 @@ class GramError:
     of: float | None = None
     unit: Unit = field(default_factory=Unit)
     measure: Callable[[Array], float] | None = None
+    rows: Array | None = None
 
     def squared_residual(self, W: Array, own: Array | None = None) -> float:
         """``||X - W H||_F^2`` in `unit`, for a basis W (m, r), as the difference of the Gram form: may be below zero.
@@ -109,6 +112,8 @@ class GramError:
         """
         if self.unit.basis:
             W, own = self.unit.basis_inside(W), None  # its squares may have left the range
+        if self.rows is not None:
+            W, own = W / self.rows[:, None], None
         own = self_product(W) if own is None else own
         return self.x_norm2 - 2.0 * inner_product(W, self.A) + float(np.vdot(own, self.G.astype(np.float64)))
 

@@ -39,6 +39,7 @@ from gsp_studio.core.results import (
     better,
     result_of,
 )
+from gsp_studio.core.scaling import Scaling
 from gsp_studio.core.stopping import Stop, StoppingRule
 from gsp_studio.core.units import Unit
 from gsp_studio.core.validation import check_data, check_params, check_steering
@@ -88,9 +89,10 @@ def iterate(
     params : Params
     backend : str or Backend
         "auto", a backend's name, or one made by `get_backend`.
-    mask : array_like (m, n) of bool, optional
+    mask : array_like (m, n) of bool or floating numbers, optional
         True where an entry is missing: dead pixels, or entries held out to be predicted. What X holds there is not
-        read. X is copied then, and read once more in each iteration, as where `Params.held_out` leaves some out.
+        read. Floating numbers from 0 to 1 are what entries count, 0 where they are missing. X is copied then, and read
+        once more in each iteration, as where `Params.held_out` leaves some out.
 
     Yields
     ------
@@ -139,15 +141,17 @@ def iterate(
     """
     X, device = placed(X, backend)
     device = backend_for(params, device if backend != "auto" or is_out_of_core(X) else backend)
-    Xt, missing, unit = prepared(X, params, mask)
-    return _iterate(Xt, missing, params, device, unit)
+    return _iterate(*prepared(X, params, mask), params, device)
 
 
 def _iterate(
-    Xt: Any, missing: Missing | None, params: Params, backend: Backend, unit: Unit
+    Xt: Any, missing: Missing | None, unit: Unit, scaling: Scaling | None, params: Params, backend: Backend
 ) -> Generator[Iterate, Steering, Stop]:
-    kind = Iteration if METHODS[params.method].is_least_squares else DivergenceIteration
-    run: Iteration | DivergenceIteration = kind(Xt, missing, params, backend, unit)
+    run: Iteration | DivergenceIteration
+    if METHODS[params.method].is_least_squares:
+        run = Iteration(Xt, missing, params, backend, unit, scaling)
+    else:
+        run = DivergenceIteration(Xt, missing, params, backend, unit)
     stopping = StoppingRule()
     while True:
         it = run.step(params)

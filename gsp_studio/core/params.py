@@ -170,6 +170,14 @@ class Params:
         Share of the known entries that are left out by `seed`, and predicted: the error there, in
         `Iterate.held_out_error`, says whether a fit describes more than the entries that it has seen. 0 for none.
         Fixed while a run goes on.
+    poisson : bool
+        Least squares of counts: entries are divided by the roots of the means of their pixel and their image, which
+        gives all the same noise, and the factors are scaled back (`core.scaling`). Errors are those of the scaled data,
+        targets those of the basis that is scaled back. Fixed while a run goes on.
+    sum_to_one : float
+        Whether the coefficients of each image sum to one, as the shares of materials in a pixel do: 0 leaves them
+        free, 1 makes it exact, values between draw them there by a penalty of ``sum_to_one / (1 - sum_to_one)`` times
+        the mean squared length of a basis image (`core.abundances`). Fixed while a run goes on.
     """
 
     rank: int = _describe(
@@ -237,6 +245,16 @@ class Params:
         "Held out",
         "share of the entries, drawn by the seed, that the fit does not see and that are predicted; 0 for none",
         Range(0, 0.5, is_whole=False),
+        metavar="SHARE",
+    )
+    poisson: bool = _describe(
+        False, "Poisson scaling", "weigh entries as counts: by the roots of the means of pixels and images"
+    )
+    sum_to_one: float = _describe(
+        0.0,
+        "Sum to one",
+        "make the coefficients of each image sum to one: 0 leaves them free, 1 is exact, values between are soft",
+        _FRACTION,
         metavar="SHARE",
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from gsp_studio.backends.powers import scaled
 from gsp_studio.core.metrics import GramError
 from gsp_studio.core.params import Params, same_value
 from gsp_studio.core.stopping import Stop
+
+if TYPE_CHECKING:
+    from gsp_studio.core.hyperspy_signals import DatasetLike
 
 
 @dataclass(frozen=True)
@@ -246,6 +249,30 @@ class Result:
     dead: tuple[int, ...] = ()
     stop: Stop | None = None
     held_out_error: float = math.nan
+
+    def to_hyperspy(self, dataset: DatasetLike | None = None) -> tuple[Any, Any]:
+        """Factors and loadings as signals of hyperspy, where that is installed.
+
+        Parameters
+        ----------
+        dataset : Dataset, optional
+            The data of the run: gives the signals their shape and their axes. Without it both are matrices.
+
+        Returns
+        -------
+        hyperspy signal (rank | ...), hyperspy signal (rank | ...)
+            W: spectra, or basis images; and H: maps of the spectra, or coefficients along the images.
+
+        Raises
+        ------
+        ImportError
+            hyperspy is not installed.
+        ValueError
+            Images in colour.
+        """
+        from gsp_studio.core.hyperspy_signals import signals
+
+        return signals(self.W, np.asarray(self.H), dataset)
 
 
 def attained_tolerance(dtype: npt.DTypeLike) -> float:

@@ -46,9 +46,12 @@ class Trials:
     ----------
     length : int
         Iterations of the first three; 0 for a run without any trials.
+    resumes : int
+        The iteration with whose factors the next one begins; 0 for the one before it.
     """
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, resumes: int = 0) -> None:
+        self._resumes = resumes
         tenth, quarter = length // 10, length // 4
         self._tenth, self._jump = tenth, tenth + quarter
         self._dense = range(tenth + 1, 2 * tenth + 1)
@@ -88,7 +91,7 @@ class Trials:
         tuple
             `now`; after a trial those of the start, after the last one those at the end of the best.
         """
-        self.follows = n_iter - 1
+        self.follows, self._resumes = self._resumes or n_iter - 1, 0
         if n_iter == 1:
             self._start = now
             if self.length:
@@ -114,6 +117,18 @@ class Trials:
             self._begin_trial(self._unpriced_at)
             return self._unpriced
         return now
+
+    def end(self, error: float) -> tuple[Trials, Factors]:
+        """End all trials: those of a run that goes on now, and the factors that it goes on with, () for its own.
+
+        Parameters
+        ----------
+        error : float
+            Of the last iterate: a further start that has led to no better basis gives way to the one before it.
+        """
+        if self.number > _FIRST and not error < self._lowest:
+            return Trials(0, self._best_at), self._best
+        return Trials(0), ()
 
     def _begin_trial(self, follows: int) -> None:
         self._count += 1

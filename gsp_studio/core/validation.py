@@ -12,7 +12,7 @@ from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import PARAMETERS, Params, same_value
-from gsp_studio.core.seeds import check_seeds
+from gsp_studio.core.seeds import check_seeds, holds_of
 
 
 def check_data(X: Any, *, may_be_zero: bool = False) -> float:
@@ -44,7 +44,7 @@ def check_data(X: Any, *, may_be_zero: bool = False) -> float:
 
 def check_steering(new: Params, old: Params, m: int, n: int) -> None:
     """Raise ValueError, in one sentence, when a run that goes on cannot take these parameters."""
-    for name in ("rank", "seed", "init", "held_out", "seed_basis"):
+    for name in ("rank", "seed", "init", "held_out", "seed_basis", "poisson", "sum_to_one"):
         a, b = getattr(new, name), getattr(old, name)
         # Of a start that is given as arrays only the same object passes.
         if a is not b and (isinstance(a, tuple) or not same_value(a, b)):
@@ -74,14 +74,19 @@ def check_params(params: Params, m: int, n: int) -> None:
         is_other = not METHODS[params.method].is_least_squares
         why = "is defined for least squares" if is_other else "needs a penalty that does not change as it goes"
         raise ValueError(f'kkt_tol does not apply to the method "{params.method}": it {why}')
+    check_seeds(params, m, is_known=m < sys.maxsize)
     if not METHODS[params.method].is_least_squares:
         _check_divergence(params)
+    if params.poisson:
+        _check_scaling(params)
+    for name, is_given in (("sparsity_h", params.sparsity_h is not None), ("kkt_tol", params.kkt_tol > 0)):
+        if params.sum_to_one > 0 and is_given:
+            raise ValueError(f"{name} does not go with sum_to_one; accepted is one of the two")
     init = params.init
     if init not in STARTS if isinstance(init, str) else not (isinstance(init, tuple | list) and len(init) == 2):
         given = f'"{init}"' if isinstance(init, str) else f"of type {type(init).__name__}"
         raise ValueError(f"init is {given}; accepted are {', '.join(STARTS)} or a pair of arrays (W0, H0)")
     _check_weights(params, m)
-    check_seeds(params, m, is_known=m < sys.maxsize)
     _check_frozen(params)
 
 
@@ -90,9 +95,19 @@ def _check_divergence(params: Params) -> None:
         ("sparsity_h", params.sparsity_h is not None),
         ("frozen", bool(params.frozen)),
         ("reseed_dead", params.reseed_dead),
+        ("sum_to_one", params.sum_to_one > 0),
+        ("seed_hold", any(hold != "free" for hold in holds_of(params))),
     ):
         if is_given:
             raise ValueError(f'{name} is for methods of least squares; "{params.method}" takes none')
+
+
+def _check_scaling(params: Params) -> None:
+    if not METHODS[params.method].is_least_squares:
+        raise ValueError(f'poisson is for methods of least squares; the loss of "{params.method}" is that of counts')
+    for name, is_given in (("sparsity_h", params.sparsity_h is not None), ("kkt_tol", params.kkt_tol > 0)):
+        if is_given:
+            raise ValueError(f"{name} does not go with poisson, which scales the images; accepted is one of the two")
 
 
 def _check_frozen(params: Params) -> None:

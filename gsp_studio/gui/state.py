@@ -6,7 +6,7 @@ Light on purpose: this module is imported before the first paint, so it knows no
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -137,12 +137,10 @@ class UnprojectedBasis:
         Where it comes from, in words.
     sparsity_h : float
         Average sparsity of the rows of H, its own; NaN where they are on a cluster.
-    weights : ndarray (m,), optional
-        Weights of `sparsity` and the projections.
+    weights : ndarray (m,), optional, of `sparsity` and the projections
     backend : str
         Where a large one is projected: "cpu", or the device that its run was computed on.
-    method : str
-        The method that solves at the slider's targets; "" for GSP-HALS, the best of those with its loss.
+    fit : mapping of parameters of its run that define another error than that of free least squares
     """
 
     W: Array
@@ -154,12 +152,7 @@ class UnprojectedBasis:
     sparsity_h: float = 0.0
     weights: Array | None = None
     backend: str = "cpu"
-    method: str = ""
-
-    @property
-    def solver(self) -> str:
-        """The method that solves at the slider's targets."""
-        return self.method or ("gsphals" if self.weights is None else "wgsphals")
+    fit: Mapping[str, Any] = field(default_factory=dict)
 
     def reaches(self, s: float) -> bool:
         """Whether projecting it can bring it to the target s: it can only become sparser."""
@@ -221,11 +214,6 @@ class DisplayedBasis:
     sparsity_h: float = math.nan
     target_h: float = math.nan
     gram: GramError | None = None
-
-    @property
-    def error_name(self) -> str:
-        """What its error is, "error" for the relative residual of least squares."""
-        return "error" if self.gram is None or self.gram.measure is None else "KL divergence"
 
     @property
     def has_coefficients(self) -> bool:

@@ -44,13 +44,20 @@ def points(difference: float) -> str:
     return f"{signed(100 * difference, 3)} points"
 
 
+def error_name(shown: DisplayedBasis) -> str:
+    """What the error of a basis is called: that of least squares is just "error"."""
+    if shown.gram is None or (shown.gram.measure is None and shown.gram.rows is None):
+        return "error"
+    return "scaled error" if shown.gram.measure is None else "KL divergence"
+
+
 def error_words(shown: DisplayedBasis, own_sparsity: float = math.nan) -> str:
     """The error of the basis on the screen and how it came about; `own_sparsity`: of the unprojected basis."""
     if math.isnan(shown.baseline):
-        return f"{shown.error_name} {percent(shown.error)}"
+        return f"{error_name(shown)} {percent(shown.error)}"
     if shown.iterations:
         return f"{refined_words(shown)}   projected {percent(shown.projected)}"
-    projected = "projected" if shown.error_name == "error" else f"projected, {shown.error_name}"
+    projected = "projected" if error_name(shown) == "error" else f"projected, {error_name(shown)}"
     if shown.target <= own_sparsity:
         return f"{projected} {percent(shown.error)}  ·  not sparser than the unprojected basis: it stays as it is"
     return f"{projected} {percent(shown.error)}  ·  {points(shown.error - shown.baseline)} by projecting"
@@ -81,11 +88,13 @@ def target_words(shown: DisplayedBasis | BasisPreview) -> str:
 def refined_words(shown: DisplayedBasis) -> str:
     """The error of a refined basis, and whether it has come to rest."""
     if shown.is_solved:
-        return f"solved{'' if shown.error_name == 'error' else f', {shown.error_name}'} {percent(shown.error)}"
+        return f"solved{'' if error_name(shown) == 'error' else f', {error_name(shown)}'} {percent(shown.error)}"
     if not math.isnan(shown.solved_at):
-        return f"from solved s = {shown.solved_at:.3f}: {shown.error_name} {percent(shown.error)}"
+        return f"from solved s = {shown.solved_at:.3f}: {error_name(shown)} {percent(shown.error)}"
     count = f"{shown.iterations} iteration{'s' if shown.iterations > 1 else ''}"
-    return f"{'refining,' if shown.is_refining else 'stopped after'} {count}: {shown.error_name} {percent(shown.error)}"
+    return (
+        f"{'refining,' if shown.is_refining else 'stopped after'} {count}: {error_name(shown)} {percent(shown.error)}"
+    )
 
 
 def words_in_tiles(shown: DisplayedBasis) -> dict[int, str]:
@@ -243,7 +252,7 @@ def about_run(entry: RunEntry) -> str:
     words = f" It tried {plural(max(tried), 'start')} and kept number {_kept(entry.records)}." if tried else ""
     return (
         f"{entry.name} {entry.state}: {entry.label}; "
-        f"{entry.shown.error_name} {percent(entry.shown.error)}{of_entries(entry)}{unseen}, "
+        f"{error_name(entry.shown)} {percent(entry.shown.error)}{of_entries(entry)}{unseen}, "
         f"sparsity {entry.shown.attained:.4f}; {plural(result.n_iter, 'iteration')} in {entry.seconds:.2f} s.{words}"
     )
 

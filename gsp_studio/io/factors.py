@@ -80,18 +80,21 @@ def read_factors(path: str | os.PathLike[str]) -> tuple[Array, Array]:
         raise ExportError(f"{path} holds no factors of an exported run: {error}") from error
 
 
-def read_basis(folder: Path) -> Array:
-    """W (m, r) of an exported run; its coefficients, which may be many, are not read.
+def read_basis(folder: Path) -> tuple[Array, Array | None]:
+    """W (m, r) of an exported run, and what its pixels were divided by (m,) where they were scaled as counts.
+
+    Its coefficients, which may be many, are not read.
 
     Raises
     ------
     ExportError
         A file that is missing or damaged.
     """
-    W = read_npz(folder / FACTORS, ("W",)).get("W")
+    found = read_npz(folder / FACTORS, ("W", "row_scale"))
+    W = found.get("W")
     if W is None or W.ndim != 2 or W.dtype.kind != "f":
         raise ExportError(f"{folder / FACTORS} holds no basis of an exported run")
-    return W
+    return W, found.get("row_scale")
 
 
 def same_factors(a: Path, b: Path) -> bool:

@@ -72,6 +72,31 @@ def read_mask(path: str | os.PathLike[str], dataset: Dataset) -> Array:
     return np.repeat(missing[:, None], dataset.X.shape[1], axis=1)
 
 
+def read_entry_weights(path: str | os.PathLike[str], dataset: Dataset) -> Array:
+    """Read what entries count, as `factorize` takes it for its mask.
+
+    Parameters
+    ----------
+    path : path-like
+        A .npy with an array of X's shape (m, n); or as for `read_pixels`, one number for a pixel in all images.
+    dataset : Dataset
+
+    Returns
+    -------
+    ndarray (m, n), float64
+        From 0, missing, to 1.
+
+    Raises
+    ------
+    DatasetError
+        As for `read_pixels`.
+    """
+    values = read_grey(Path(path))
+    if values.shape != dataset.X.shape:
+        values = np.repeat(read_pixels(path, dataset)[:, None], dataset.X.shape[1], axis=1)
+    return values.astype(np.float64)
+
+
 def read_grey(path: Path) -> Array:
     """Read the values of a grey image, or of a .npy.
 

@@ -19,6 +19,7 @@ import numpy as np
 from gsp_studio.arrays import Array
 from gsp_studio.io import apply_steps, array_reader, image_stream, steps
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions, Order, as_images
+from gsp_studio.io.formats.plugins import plugin_formats
 from gsp_studio.io.formats.registry import FORMATS
 from gsp_studio.io.images import archives, image_file, image_set
 from gsp_studio.io.images.names import Places
@@ -69,7 +70,7 @@ def peek(path: str | os.PathLike[str], options: LoadOptions | None = None, **cho
     with _one_sentence(path):
         kind = kind_of(path)
         found = image_set.peek(path, chosen) if kind == "images" else array_reader.peek(path, kind, chosen)
-    is_quick = found.kind in FORMATS and FORMATS[found.kind].is_plain
+    is_quick = found.kind != "images" and FORMATS[found.kind].is_plain
     is_large = is_quick and _bytes_of(found) > _LARGE and not image_stream.reason_against(found)
     return replace(found, usual_storage="disk" if is_large else "memory")
 
@@ -367,12 +368,17 @@ def kind_of(path: Path) -> str:
             return kind
     if path.is_dir() or archives.is_archive(path, head) or image_file.sniff(head, path.suffix) is not None:
         return "images"
-    for kind, form in FORMATS.items():
-        if kind not in first and form.recognises(path, head):
+    # Readers of other packages come before text, which many files are, and after all that a signature tells.
+    plugins, problems = plugin_formats()
+    others = [(kind, form) for kind, form in FORMATS.items() if kind not in first]
+    for kind, form in (*others[:-1], *plugins.items(), others[-1]):
+        if form.recognises(path, head):
             return kind
-    raise DatasetError(f"{path} is not a data set ({image_file.describe_file(head)}); {_accept()}")
+    told = "; ".join((f"{path} is not a data set ({image_file.describe_file(head)}); {_accept()}", *problems))
+    raise DatasetError(told)
 
 
 def _accept() -> str:
-    names = list(dict.fromkeys(form.name for form in FORMATS.values()))
+    forms = (*FORMATS.values(), *plugin_formats()[0].values())
+    names = list(dict.fromkeys(form.name for form in forms))
     return f"accepted are a folder or archive of images, and {', '.join(names[:-1])} and {names[-1]} files"

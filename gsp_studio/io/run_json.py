@@ -21,7 +21,8 @@ from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.core.diagnosis import cautions_of
 from gsp_studio.core.edits import kind_of
-from gsp_studio.core.methods import LOSSES, METHODS
+from gsp_studio.core.masking import check_weights
+from gsp_studio.core.methods import loss_words
 from gsp_studio.core.nmf import Edit, Params
 from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.axes import axes_json
@@ -68,7 +69,7 @@ def describe_run(run: ExportedRun) -> dict[str, Any]:
         ],
         "result": {
             "error": result.error,
-            "error_of": LOSSES[METHODS[result.params.method].loss],
+            "error_of": loss_words(result.params),
             "held_out_error": None if math.isnan(result.held_out_error) else result.held_out_error,
             "sparsity": result.sparsity,
             "iterations": result.n_iter,
@@ -283,6 +284,10 @@ def record_from(told: RunContent, arrays: Mapping[str, Array]) -> RunRecord:
 
 def _mask_from(told: Mapping[str, str], arrays: Mapping[str, Array]) -> Array:
     mask = arrays.get(told.get(INPUTS, ""))
-    if mask is None or mask.dtype != bool or mask.ndim != 2:
-        raise SchemaError("the mask is missing, or is no matrix of true and false")
+    if mask is None or mask.dtype.kind not in "bf" or mask.ndim != 2:
+        raise SchemaError("the mask is missing, or is no matrix of true and false, or of weights")
+    try:
+        check_weights(mask, mask.shape)
+    except ValueError as error:
+        raise SchemaError(str(error)) from error
     return mask

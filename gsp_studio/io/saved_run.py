@@ -43,6 +43,8 @@ from gsp_studio.io.schema import (
     with_start_of,
 )
 
+#: The array that pixels were divided by, where they were.
+_ROWS = "scale of rows"
 #: Columns of the history that files of older versions lack.
 _LATER = ("held_out_error", "trial", "follows")
 
@@ -119,6 +121,8 @@ def write_into(group: h5py.Group, saved: SavedRun) -> None:
         write_array(group, name, getattr(result, name))
     write_array(group, "XHt", result.gram.A)
     write_array(group, "HHt", result.gram.G)
+    if result.gram.rows is not None:
+        write_array(group, _ROWS, result.gram.rows)
     history = group.create_group("history")
     for name in HISTORY:
         write_array(history, name, getattr(result.history, name))
@@ -191,6 +195,9 @@ def _read_result(group: h5py.Group, content: SavedRunContent, params: Params) ->
             told.of,
             Unit(*told.unit),
             None if METHODS[params.method].is_least_squares else unknown_error,
+            check_floats("the scale of rows", read_array(group, "scale of rows"), (m,))
+            if "scale of rows" in group
+            else None,
         ),
         sparsity_h=told.sparsity_h,
         dead=told.dead,

@@ -84,7 +84,7 @@ def test_a_runner_takes_a_mask(X, mask):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda mask: mask.astype(float), "mask has type float64; expected is a boolean array"),
+        (lambda mask: mask.astype(int), "mask has type int64; expected is a boolean array"),
         (lambda mask: mask[:-1], r"mask has shape \(39, 70\); expected is \(40, 70\)"),
         (lambda mask: np.ones_like(mask), "mask leaves no entry"),
     ],

@@ -65,6 +65,15 @@ def test_a_free_seed_begins_where_it_is_given(mixture):
     np.testing.assert_allclose(seeded.W / seeded.W.sum(axis=0), M / M.sum(axis=0), atol=0.03)
 
 
+def test_divergence_begins_with_free_seeds_and_holds_none(mixture):
+    X, M = mixture
+    [method] = [name for name, kind in gs.METHODS.items() if not kind.is_least_squares and not kind.uses_sparsity]
+    seeded, drawn = (gs.factorize(X, gs.Params(3, method, seed_basis=seeds, max_iter=2)).error for seeds in (M, None))
+    assert seeded < 0.5 * drawn
+    with pytest.raises(ValueError, match="seed_hold is for methods of least squares"):
+        gs.factorize(X, gs.Params(3, method, seed_basis=M, seed_hold="first"))
+
+
 def test_seeds_leave_out_the_ways_to_the_target(mixture):
     X, M = mixture
     found = iterates_of(X, gs.Params(3, "gsphals", 0.2, seed_basis=M, max_iter=30, tol=0))

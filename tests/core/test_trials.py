@@ -255,3 +255,19 @@ def test_runs_without_trials_say_none(X):
 
 def test_words_of_trials():
     assert [trial_words(k) for k in (0, 2, 5)] == ["", "start 2 of 3", "further start 5"]
+
+
+def test_a_change_in_a_further_start_goes_on_from_the_best_basis_so_far(X):
+    chosen = params(max_iter=400, tol=0.0)
+    plain = list(_walk(X, chosen, {}, 200))
+    [*_, last] = [it for it in plain if it.trial == 4][:4]  # in its dense iterations
+    best = plain[last.n_iter - 5]
+    assert best.trial == 0
+    for change in (replace(chosen, sparsity=0.72), gs.Reseed(0), replace(chosen, frozen=(1,))):
+        after = list(_walk(X, chosen, {last.n_iter: change}, last.n_iter + 3))[last.n_iter :]
+        assert after[0].follows == best.n_iter
+        assert after[0].trial == 0
+        assert after[0].error < max(last.error, 1.3 * best.error)
+        assert after[1].follows == last.n_iter + 1
+        if isinstance(change, gs.Params) and change.frozen:
+            np.testing.assert_array_equal(after[0].W[:, 1], best.W[:, 1])

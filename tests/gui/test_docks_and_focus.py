@@ -72,7 +72,7 @@ class TestCollapse:
         height, before = window.centre.height(), window.docks["Curves"].height()
         double_click(window.docks["Curves"])
         assert window.docks["Curves"].height() == window.docks["Runs"].height() == THICKNESS
-        assert window.arrangement.collapsed.names == ("Curves", "Runs", "Log")
+        assert window.arrangement.collapsed.names == ("Curves", "Runs", "Log", "Seeds")
         assert window.centre.height() > height + 80
         double_click(window.docks["Runs"])
         assert window.arrangement.collapsed.names == ()
@@ -107,7 +107,7 @@ class TestCollapse:
         double_click(first.docks["Runs"])
         first.close()
         second = make_window()
-        assert second.arrangement.collapsed.names == ("Data", "Curves", "Runs", "Log")
+        assert second.arrangement.collapsed.names == ("Data", "Curves", "Runs", "Log", "Seeds")
         settle()
         assert second.docks["Data"].height() == THICKNESS
         double_click(second.docks["Data"])

@@ -47,7 +47,8 @@ class TestWalk:
 
     def test_points_are_solutions_and_repeat_to_the_bit(self, walked: Session) -> None:
         found, pinned, X = points(walked), walked.basis.pinned, walked.dataset.X
-        assert len(found) == 6
+        at_opening = 0.85  # where the slider stands, solved as the data came, unless the walk was earlier
+        assert len(set(found) - {at_opening}) == 6
         assert min(found) == pytest.approx(pinned.sparsity, abs=1e-4)
         assert max(found) == 0.99
         for target, point in found.items():
@@ -86,7 +87,7 @@ class TestWalk:
         for _ in range(3):
             faces.poll()
         assert not faces.basis.path.is_working
-        assert not points(faces)
+        assert not set(points(faces)) - {0.85}  # the slider's own target alone is solved
 
     def test_begins_only_on_request_where_an_iteration_takes_long(
         self, faces: Session, quick: None, monkeypatch: pytest.MonkeyPatch
@@ -100,7 +101,7 @@ class TestWalk:
         before = faces.basis.path.state.seconds
         assert before is not None
         faces.basis.path.set_wanted(True)
-        wait_until(lambda: len(points(faces)) > 1)
+        wait_until(lambda: len(set(points(faces)) - {0.85}) > 1)
         assert faces.basis.path.state.seconds not in (None, before), "measured now"
         faces.basis.path.stop()
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from handling import cell_place, press_key, settle, tile_centre, wait_until
+from handling import Listener, cell_place, open_faces, press_key, settle, tile_centre, wait_until
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
@@ -132,6 +133,37 @@ def test_all_views_are_as_they_were_after_undo_and_redo(
         stack.redo()
     rest(window)
     assert_same(seen(window), states[-1], "after redoing all")
+
+
+def test_locked_images_and_a_sorted_order_are_there_again_when_their_session_is(
+    make_window: Callable[[], MainWindow], tmp_path: Path
+) -> None:
+    window, session = (made := make_window()), made.session
+    open_faces(session)
+    run(session, sparsity=0.7)
+    session.slider.sort_tiles("sparsities")
+    session.slider.toggle_locked(2)
+    rest(window)
+    heard = Listener(window.session_menu.store, "saved", "failed")
+    window.session_menu.write(tmp_path / "it.gsps")
+    wait_until(lambda: heard["saved"] or heard["failed"])
+    other = make_window()
+    opened = Listener(other.session_menu.store, "opened", "failed")
+    other.session_menu.open(tmp_path / "it.gsps")
+    wait_until(lambda: opened["opened"] or opened["failed"])
+    rest(other)
+    assert other.session.basis.locked == session.basis.locked
+    np.testing.assert_array_equal(other.session.display.shown.order, session.display.shown.order)
+    assert not other.session.undo.stack.canUndo()
+    assert "projected" in other.sparsity._read_out.text()
+
+
+def test_the_first_basis_is_solved_for_the_target_that_the_slider_stands_at(faces: Session) -> None:
+    wait_until(lambda: faces.display.shown.is_solved)
+    shown = faces.display.shown
+    assert shown.target == faces.settings.params.sparsity
+    assert shown.error < 0.5 * shown.projected
+    assert not faces.undo.stack.canUndo()
 
 
 def status_line(window: MainWindow) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -165,7 +165,7 @@ def new_subset_refinement(request: SolveRequest, n_images: int) -> Runner:
 def new_fresh_fit(request: SolveRequest) -> Runner:
     """A run from the start at the targets of a request, as the settings say but for the rank, which is the basis's."""
     pinned, rank = request.pinned, len(request.frame.order)
-    params = replace(request.choice.params, rank=rank, method=pinned.solver, weights=pinned.weights, held_out=0.0)
+    params = replace(request.choice.params, rank=rank, held_out=0.0, **problem_of(pinned))
     check_params(params, *request.dataset.X.shape)
     return Runner(RunSpec(request.dataset.X, params, request.choice.backend, solver_threads()))
 
@@ -192,19 +192,24 @@ def with_all_coefficients(X: Matrix, found: Result, frame: DisplayedBasis, n_swe
 
 
 def _refining(request: SolveRequest, H: Array | Coefficients, n_iter: int) -> Params:
-    wanted, weights = request.choice.params, request.pinned.weights
+    wanted = request.choice.params
     return Params(
         len(H),
-        request.pinned.solver,
         sparsity=wanted.sparsity,
         sparsity_h=wanted.sparsity_h,
         seed=wanted.seed,
         max_iter=n_iter,
         init=(request.frame.W, H),
-        weights=weights,
         frozen=request.frozen,
         tol=REFINING_TOLERANCE,
+        **problem_of(request.pinned),
     )
+
+
+def problem_of(pinned: UnprojectedBasis) -> dict[str, Any]:
+    """Parameters by which a basis is solved for at other targets: GSP-HALS, or the best method of its run's loss."""
+    method = "gsphals" if pinned.weights is None else "wgsphals"
+    return {"method": method, "weights": pinned.weights, **pinned.fit}
 
 
 def retarget(spec: RunSpec, running: Params, choice: RunSettings, n_iter: int) -> Params:
@@ -260,8 +265,13 @@ def unprojected_basis(result: Result, origin: str) -> UnprojectedBasis:
         sparsity_h=average_sparsity(result.H.T) if isinstance(result.H, np.ndarray) else math.nan,
         weights=weights,
         backend=result.backend.partition(": ")[0] if result.backend.startswith("cuda") else "cpu",
-        method="" if METHODS[result.params.method].is_least_squares else "gspkl",
+        fit=_own_fit(result.params),
     )
+
+
+def _own_fit(params: Params) -> dict[str, Any]:
+    fit: dict[str, Any] = {} if METHODS[params.method].is_least_squares else {"method": "gspkl"}
+    return fit | {name: getattr(params, name) for name in ("poisson", "sum_to_one") if getattr(params, name)}
 
 
 def shown_of(

@@ -14,6 +14,7 @@ from gsp_studio.engine.runner import Runner
 from gsp_studio.gui.jobs.compute import (
     REFINING_TOLERANCE,
     is_refined_at_once,
+    problem_of,
     refining_iterations,
     seconds_of_iteration,
     solver_threads,
@@ -59,13 +60,12 @@ def new_walk(dataset: Dataset, choice: RunSettings, pinned: UnprojectedBasis) ->
     targets = np.linspace(own, max(HIGHEST, (1.0 + own) / 2.0), count_of_targets(pinned))
     params = Params(
         len(pinned.H),
-        pinned.solver,
         sparsity_h=choice.params.sparsity_h,
         seed=choice.params.seed,
         max_iter=refining_iterations(dataset.X),
         init=(pinned.W, pinned.H),
-        weights=pinned.weights,
         tol=REFINING_TOLERANCE,
+        **problem_of(pinned),
     )
     return PathWalk(params, np.unique(targets.round(4)).tolist(), *dataset.X.shape)
 

@@ -203,7 +203,7 @@ class Projector:
             unit = pinned.gram.unit
             X, inside = unit.data_inside(self._dataset.X), unit.coefficients_inside(H)
             gram = replace(pinned.gram, A=_product(X, inside), G=self_product(inside.T))
-            if gram.measure is not None:  # it is that of the other coefficients
+            if gram.measure is not None or gram.rows is not None:  # it is that of the other coefficients
                 gram = replace(gram, measure=unknown_error)
             self._sparse = _Coefficients(s_h, H, gram, float(projection.sparsity))
         return self._sparse

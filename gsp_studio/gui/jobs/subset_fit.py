@@ -48,7 +48,7 @@ class SubsetFit(QObject):
     def fit(self, request: SolveRequest) -> bool:
         """Begin, unless these targets are under way; False where all images at once are the better start."""
         n = request.dataset.X.shape[1]
-        count = 0 if request.pinned.method else subset_size(n, request.pinned.W.shape)
+        count = 0 if request.pinned.fit else subset_size(n, request.pinned.W.shape)
         if not request.frame.has_coefficients or request.frame.iterations or not count:
             return False
         if self._request is None or self._request[1:] != request[1:]:

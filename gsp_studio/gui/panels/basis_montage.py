@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
@@ -10,12 +9,12 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Phase, RunEntry, View
 from gsp_studio.gui.texts import about_basis, pixel_value, words_in_tiles
-from gsp_studio.gui.widgets.colour_bar import ColourBar
 from gsp_studio.gui.widgets.controls import ElidedLabel, label
-from gsp_studio.gui.widgets.tile_buffer import GAP, Contrast, TileBuffer
+from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
 from gsp_studio.gui.widgets.tile_motion import TileMotion
 from gsp_studio.gui.widgets.tile_spread import TileSpread
-from gsp_studio.gui.widgets.tile_view import TileView, colour_table
+from gsp_studio.gui.widgets.tile_view import TileView
+from gsp_studio.gui.widgets.value_bar import ValueBar
 from gsp_studio.gui.widgets.view_panel import ViewPanel
 
 if TYPE_CHECKING:
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 _OPEN = "Open your images to see what they are made of"
 _OPEN_HINT = "or drop a folder or a file here"
 _OFFERS = {"folder": "Open a folder of images...", "files": "Open a file...", "sample": "Try the sample faces"}
-#: Pixels of the bar of colours, and what it tells.
-_BAR_WIDTH = 160
-_BAR_TIP = "Of the selected basis image where each has its own white; max: the maximum of each"
 
 
 def _canvas(caption: QWidget, under_pointer: QWidget, bar: QWidget, view: QWidget) -> QWidget:
@@ -80,8 +76,7 @@ class MontagePanel(ViewPanel):
         self._caption = ElidedLabel()
         self._caption.setProperty("muted", True)
         self._under_pointer = label()
-        self.bar = ColourBar(width=_BAR_WIDTH)
-        self._table = colour_table(View.colours)[:GAP]
+        self.bar = ValueBar()
         self._stack.addWidget(_canvas(self._caption, self._under_pointer, self.bar, self.view))
         self.view.picked.connect(self._pick)
         self.view.pickedMore.connect(self._pick_more)
@@ -277,7 +272,7 @@ class MontagePanel(ViewPanel):
             self._bars, self._buffer = view.bars, None
             self._draw()
         self.view.set_colour_map(view.colours)
-        self._table = colour_table(view.colours)[:GAP]
+        self.bar.set_colour_map(view.colours)
         self._tell_values()
         self._spread.set_on(view.spread)
         self._spread.draw(self._shown, self._dataset, self._buffer)
@@ -318,10 +313,7 @@ class MontagePanel(ViewPanel):
         self._caption.tip = f"{text}\n\n{legend}" if legend else ""
 
     def _tell_values(self) -> None:
-        """Name the values of the colours: of the selected basis image where each has its own white."""
-        if self._buffer is not None and self._shown is not None and self._dataset is not None:
-            self.bar.setVisible(self._dataset.channels == 1 and self._dataset.grid is None)
-            self.bar.set_bar("", self._table, ("0", _white_words(self._buffer, self._shown, self._selected)), _BAR_TIP)
+        self.bar.set_basis(self._buffer, self._dataset, self._shown, self._selected)
 
     def _pick(self, tile: int) -> None:
         if self._shown is not None:
@@ -354,13 +346,6 @@ class MontagePanel(ViewPanel):
         basis = int(self._shown.order[tile])
         spread = self._spread.under(self._shown, self._dataset, basis, row, column)
         self._under_pointer.setText(_words_at(self._shown, self._dataset, basis, row, column) + spread)
-
-
-def _white_words(buffer: TileBuffer, shown: DisplayedBasis, basis: int) -> str:
-    """The value of white, of all tiles or of a basis image; "max" where each has its own."""
-    if not math.isnan(buffer.white):
-        return f"{buffer.white:.3g}"
-    return f"{float(shown.W[:, basis].max()):.3g}" if 0 <= basis < shown.W.shape[1] else "max"
 
 
 def _is_by_energy(shown: DisplayedBasis) -> bool:

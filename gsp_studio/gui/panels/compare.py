@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QStackedWidget, QVBox
 
 from gsp_studio.gui.compared_basis import ON_SCREEN, ComparedBasis, Comparison, is_result
 from gsp_studio.gui.state import DisplayedBasis, RunEntry, View
+from gsp_studio.gui.widgets.agreement_words import agreement_beside
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 from gsp_studio.gui.widgets.compare_column import CellView, CompareColumn
 from gsp_studio.gui.widgets.compared_cells import Cells, as_they_are, differences, in_cells
@@ -18,6 +19,7 @@ from gsp_studio.gui.widgets.controls import Button, ElidedLabel, EmptyState
 from gsp_studio.gui.widgets.switch import Switch
 
 if TYPE_CHECKING:
+    from gsp_studio.core.truth import Truth
     from gsp_studio.gui.panels import Requests
     from gsp_studio.gui.session.session import Session
     from gsp_studio.io.dataset import Dataset
@@ -65,6 +67,7 @@ class ComparePanel(QWidget):
         self._comparison: Comparison | None = None
         self._cells: list[Cells] = []
         self._dataset: Dataset | None = None
+        self._truth: Truth | None = None
         self._view = View()
         self.mode = Switch("How runs are compared", _MODES)
         self._timer = QTimer(self, interval=FLICKER_MS)
@@ -174,6 +177,7 @@ class ComparePanel(QWidget):
         session.display.shownChanged.connect(self.set_shown)
         session.display.viewChanged.connect(self.set_view)
         session.analyses.comparisonReady.connect(self.set_comparison)
+        session.reference.changed.connect(self.set_truth)
         self.compareRequested.connect(session.analyses.compare)
 
     # What is shown
@@ -266,8 +270,16 @@ class ComparePanel(QWidget):
         self._comparison = comparison
         self._show()
         for k, column in enumerate(self.columns):
-            column.set_words(*comparison.words_of(k))
+            first, *others, last = comparison.words_of(k)
+            beside = agreement_beside(self._truth, column.key, self._runs, self._shown)
+            column.set_words(first, *others, "  ·  ".join(filter(None, (beside, last))))
         self._tell_pair(-1)
+
+    def set_truth(self, truth: Truth | None) -> None:
+        """Tell how each agrees with this reference; None with none."""
+        self._truth = truth
+        if self._comparison is not None:
+            self.set_comparison(self._comparison)
 
     def _show(self) -> None:
         """Draw the comparison in the way that is chosen."""

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.compared_basis import ComparedBasis, Comparison
 from gsp_studio.gui.state import DisplayedBasis, Phase, RunEvent, RunSettings
+from gsp_studio.gui.texts import error_name
 from gsp_studio.gui.theme import Themed, current_theme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.curve_overlay import CurveOverlay, RunCourse, course_of, draw_course
@@ -167,8 +168,8 @@ class CurvesPanel(Themed, QWidget):
     def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Name the error of what is shown."""
         axis = self._error_plot.getPlotItem().getAxis("left")
-        if shown is not None and axis.labelText != f"{shown.error_name}, %":  # which takes as long as a move may
-            axis.setLabel(f"{shown.error_name}, %")
+        if shown is not None and axis.labelText != f"{error_name(shown)}, %":  # which takes as long as a move may
+            axis.setLabel(f"{error_name(shown)}, %")
 
     def set_records(self, records: Sequence[Record]) -> None:
         """Show these and no others."""

@@ -46,7 +46,7 @@ _MANY = 6
 #: Iterations by which the menu of a run offers to continue it.
 _FURTHER = (100, 500, 2000)
 #: Actions of the window that are about the run on the screen.
-_ABOUT_SHOWN = ("branch", "stability", "export", "copy script", "copy command")
+_ABOUT_SHOWN = ("branch", "stability", "export", "apply", "copy script", "copy command")
 _ROW = 22
 #: Milliseconds between two changes of the row of the run that is going.
 _PACE_MS = 250

@@ -72,17 +72,19 @@ class SeedsPanel(QWidget):
             button.setToolTip(
                 f"Find the purest samples by {_METHODS[key]}: as many as there are basis images without one"
             )
-        find, edit = QHBoxLayout(), QHBoxLayout()
+        self.list.setMinimumHeight(_SIDE)
+        row = QHBoxLayout()
         for button in (*self.methods.values(), self.add):
-            find.addWidget(button)
-        edit.addWidget(self.hold, 1)
-        edit.addWidget(self.remove)
+            row.addWidget(button)
+        row.addStretch()
+        row.addWidget(self.hold)
+        row.addWidget(self.remove)
         box = QVBoxLayout(self)
-        box.setContentsMargins(12, 8, 12, 12)
-        box.addLayout(find)
+        box.setContentsMargins(12, 8, 12, 8)
+        box.addLayout(row)
         box.addWidget(self._hint)
         box.addWidget(self.list, 1)
-        box.addLayout(edit)
+        box.addStretch()
 
     def _wire(self) -> None:
         for key, button in self.methods.items():

@@ -12,9 +12,9 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QSplitter, QVBoxL
 
 from gsp_studio.gui.dialogs.region import mask_of, sample_at
 from gsp_studio.gui.texts import error_texts
+from gsp_studio.gui.widgets.agreement_words import about_agreement
 from gsp_studio.gui.widgets.component_curves import (
     ChosenSamples,
-    about_agreement,
     about_samples,
     curves_of,
     normalised,
@@ -88,6 +88,7 @@ class SpectraPanel(ViewPanel):
             top.addWidget(button)
         checks = QHBoxLayout()
         checks.setContentsMargins(12, 4, 12, 0)
+        checks.setSpacing(16)
         checks.addStretch()
         for check in (self.all, self.normalised):
             checks.addWidget(check)
@@ -112,9 +113,11 @@ class SpectraPanel(ViewPanel):
         box.setContentsMargins(0, 0, 0, 6)
         box.addLayout(top)
         box.addWidget(split, 1)
+        told = QVBoxLayout()
+        told.setContentsMargins(12, 0, 12, 0)
         for words in (self._facts, self._agreement_words):
-            words.setContentsMargins(12, 0, 12, 0)
-            box.addWidget(words)
+            told.addWidget(words)
+        box.addLayout(told)
         self._stack.addWidget(full)
         self.setFocusProxy(self.strip)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
+from gsp_studio.gui.jobs.application import ApplyJob, ApplyRequest
 from gsp_studio.gui.jobs.export import ExportJob, ExportRequest
 from gsp_studio.gui.texts import error_texts
 from gsp_studio.io.export.options import ExportOptions
@@ -22,6 +23,20 @@ class Exports(ExportJob):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._dataset: Dataset | None = None
+        self._application = ApplyJob(self)
+        self._application.failed.connect(self.failed)
+        self._application.logged.connect(self.logged)
+        self._application.activityChanged.connect(self.activityChanged)
+
+    def close(self, timeout: float) -> bool:
+        """Finish what was asked for and end the threads; True when they have ended."""
+        ended = [self._application.close(timeout), super().close(timeout)]
+        return all(ended)
+
+    def apply(self, path: str | Path, directory: str | Path, entry: RunEntry) -> None:
+        """Apply the basis of a run to other images, in the background."""
+        if self._dataset is not None:
+            self._application.submit(ApplyRequest(Path(path), Path(directory), self._dataset, entry))
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Export runs of these data from now on."""

@@ -100,10 +100,8 @@ class Session(QObject):
             doing.activityChanged.connect(self.activity.set)
         for failing in (control, live, self.warm_fit, self.basis, analyses, self.exports, self.seeds, self.reference):
             failing.failed.connect(self.failed)
-        for logging in (
-            *(self.settings, control, live, self.basis, self.course, self.loader, analyses, self.exports),
-            *(self.seeds, self.reference),
-        ):
+        said = (control, live, self.basis, self.course, self.loader, analyses, self.exports, self.seeds, self.reference)
+        for logging in (self.settings, *said):
             logging.logged.connect(self.logged)
 
     # Start and end
@@ -172,10 +170,8 @@ class Session(QObject):
         """Show another data set; runs of the former one go with it."""
         self.datasetLeaving.emit()
         self.warm_fit.retire()
-        self.analyses.set_dataset(dataset)
-        self.exports.set_dataset(dataset)
-        self.seeds.set_dataset(dataset)
-        self.reference.set_dataset(dataset)
+        for part in (self.analyses, self.exports, self.seeds, self.reference):
+            part.set_dataset(dataset)
         self.dataset = dataset
         self.runs.clear()
         self.settings.begin_anew(dataset)

@@ -174,6 +174,7 @@ class Slider(QObject):
         self.pin(unprojected_basis(result, "a short fit without constraint"), None)
         self.runLeft.emit()
         self._project()
+        self._basis.settle()  # the target is asked for as if the slider had come to rest there
         self.fitted.emit()
 
     def bring_back(self, refined: RunEntry, parent: RunEntry | None, locked: dict[int, float]) -> None:

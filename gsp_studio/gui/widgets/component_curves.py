@@ -79,18 +79,3 @@ def about_samples(dataset: Dataset, shown: DisplayedBasis, samples: Array) -> st
     total = float(shares.sum()) or 1.0
     parts = [f"{k + 1}: {100 * shares[k] / total:.0f} %" for k in np.argsort(-shares)[:4] if shares[k] > 0]
     return f"{what}  ·  error {error}  ·  {'  '.join(parts)}"
-
-
-def about_agreement(agreement: Agreement | None) -> str:
-    """Agreement with a reference; None for one that does not fit."""
-    if agreement is None:
-        return "The reference does not fit these data"
-    parts = []
-    if np.isfinite(agreement.mean_angle):
-        each = ", ".join("-" if np.isnan(a) else f"{a:.1f}°" for a in agreement.angle)
-        parts.append(f"spectral angle {agreement.mean_angle:.2f}° ({each})")
-    if np.isfinite(agreement.total_rmse):
-        parts.append(f"abundance RMSE {agreement.total_rmse:.4f} (of shares that sum to one)")
-    if np.isfinite(agreement.accuracy):
-        parts.append(f"labels {percent(agreement.accuracy)}")
-    return f"Reference: {'  ·  '.join(parts)}"

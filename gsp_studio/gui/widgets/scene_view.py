@@ -34,7 +34,7 @@ class SceneView(Themed, pg.GraphicsView):  # type: ignore[misc]
         self._pressed: tuple[QPointF, QPointF] | None = None  # in the widget, in the image
         self.setAccessibleName(name)
         self.setCursor(Qt.CursorShape.CrossCursor)
-        self.setMinimumSize(120, 120)
+        self.setMinimumSize(60, 60)
         self.follow_theme()
 
     def tint(self) -> None:

@@ -152,6 +152,7 @@ ACTIONS: tuple[Action | Section, ...] = (
     ),
     Section("&File"),
     Action("export", "&File", "&Export...", lambda w: w.prompts.export(), "Ctrl+E", "export", _can_export),
+    Action("apply", "&File", "Appl&y the basis to other images...", lambda w: w.prompts.apply(), offered=_can_continue),
     Action("copy script", "&File", "&Copy the run as Python", lambda w: w.prompts.copy("python"), offered=_can_export),
     Action(
         "copy command",

@@ -103,20 +103,20 @@ PANELS = (
     PanelRow("montage", "Basis", MontagePanel, Place.VIEW),
     PanelRow("compare", "Compare", _compare, Place.VIEW, is_late=True),
     PanelRow("inspector", "Inspector", _inspector, Place.VIEW, is_late=True),
-    PanelRow("spectra", "Spectra", _spectra, Place.VIEW, is_late=True),
     PanelRow("path", "Path", _path, Place.VIEW, is_late=True),
     PanelRow("weights", "Weights", _weights, Place.VIEW, is_late=True),
     PanelRow("networks", "Networks", NetworksPanel, Place.VIEW),
+    PanelRow("spectra", "Spectra", _spectra, Place.VIEW, is_late=True),
     PanelRow("sparsity", "Sparsity", SparsityPanel, Place.UNDER_VIEWS),
     PanelRow("chip", "Constraint", ConstraintChip, Place.TOOL_BAR),
     PanelRow("data", "Data", DataPanel, Place.LEFT, is_scrolling=True),
     PanelRow("model", "Model", ModelPanel, Place.LEFT, is_scrolling=True),
-    PanelRow("seeds", "Seeds", SeedsPanel, Place.LEFT, is_scrolling=True, is_behind=True),
     PanelRow("basis", "Selected basis", BasisPanel, Place.RIGHT, is_scrolling=True),
     PanelRow("run", "Run", RunPanel, Place.TOOL_BAR),
     PanelRow("curves", "Curves", _curves, Place.BELOW, is_late=True),
     PanelRow("runs", "Runs", RunsPanel, Place.BELOW),
     PanelRow("log", "Log", LogPanel, Place.BELOW, is_behind=True),
+    PanelRow("seeds", "Seeds", SeedsPanel, Place.BELOW, is_behind=True),
 )
 
 _AREAS = {
@@ -150,6 +150,7 @@ class WindowLayout(QObject):
         self.centre = ViewTabs(views, below=self._below)
         window.setCentralWidget(self.centre)
         self.docks: dict[str, QDockWidget] = {}
+        self._front: QDockWidget  # of the docks that are tabs of one place
         self.collapsed = CollapsedDocks(window)
         for row in PANELS:
             if row.place in _AREAS:
@@ -197,9 +198,10 @@ class WindowLayout(QObject):
         dock.setWidget(_scroll_area(panel) if row.is_scrolling else panel)
         self._window.addDockWidget(_AREAS[row.place], dock)
         if row.is_behind:
-            front = list(self.docks.values())[-1]
-            self._window.tabifyDockWidget(front, dock)
-            front.raise_()
+            self._window.tabifyDockWidget(self._front, dock)
+            self._front.raise_()
+        else:
+            self._front = dock
         self.docks[row.title] = dock
         self.collapsed.add(dock)
 

@@ -237,6 +237,17 @@ class Prompts(QObject):
         if is_confirmed(self._window, f"Replace the run in {request.directory.name}?", more, "Replace"):
             self._session.exports.replace(request)
 
+    def apply(self) -> None:
+        """Ask for images that the basis of the run on the screen is applied to."""
+        from gsp_studio.gui.dialogs.apply import ApplyDialog
+
+        entry = self._session.runs.current
+        if entry is not None:
+            above = Path(str(self._settings.value("export", str(Path.home()))))
+            dialog = ApplyDialog(entry.name, above, self._window)
+            dialog.applyRequested.connect(lambda path, folder: self._session.exports.apply(path, folder, entry))
+            _show(dialog)
+
     def copy(self, kind: str) -> None:
         """Put the run on the screen on the clipboard, as "python" or as a "command"."""
         text = self._session.exports.text_of(kind, self._session.refined.or_listed())
@@ -358,9 +369,12 @@ def _show(dialog: QDialog) -> None:
 
 def _layout_suffixes() -> tuple[str, ...]:
     """Usual ends of the names of files that can be read in several ways."""
+    from gsp_studio.io.formats.plugins import plugin_formats
     from gsp_studio.io.formats.registry import FORMATS
 
-    return (*(suffix for form in FORMATS.values() for suffix in form.suffixes), ".gif", ".zip", ".tar", ".tgz")
+    forms = (*FORMATS.values(), *plugin_formats()[0].values())
+
+    return (*(suffix for form in forms for suffix in form.suffixes), ".gif", ".zip", ".tar", ".tgz")
 
 
 def _data_filter() -> str:

@@ -15,8 +15,8 @@ from gsp_studio.arrays import Array
 from gsp_studio.core.application import Application, applications, quotient
 from gsp_studio.core.params import Params
 from gsp_studio.io.atomic import ExportError
-from gsp_studio.io.dataset import Dataset, as_images
-from gsp_studio.io.export.formats import plain_text
+from gsp_studio.io.dataset import Dataset, LoadOptions, as_images
+from gsp_studio.io.export.components import plain_text
 from gsp_studio.io.export.run_folder import check_directory, write_together
 from gsp_studio.io.run_json import PROGRAM, describe_data, params_json, write_json
 from gsp_studio.io.versions import versions_now
@@ -39,6 +39,8 @@ class FixedBasis:
         Of its data, as `Dataset` has them.
     source : str
         The run, in words or by its path.
+    row_scale : ndarray (m,), optional
+        `Result.gram.rows` of the run.
     """
 
     W: Array
@@ -48,9 +50,10 @@ class FixedBasis:
     channels: int
     grid: tuple[int, int] | None
     source: str
+    row_scale: Array | None = None
 
-    def as_columns_of(self, dataset: Dataset) -> Array:
-        """The basis with its values in the order of other images.
+    def as_columns_of(self, dataset: Dataset) -> tuple[Array, Array | None]:
+        """The basis and the scale of its pixels, in the order of other images.
 
         Raises
         ------
@@ -61,11 +64,25 @@ class FixedBasis:
         if own != other:
             raise ExportError(f"{dataset.name} has {other}; the basis of {self.source} is of {own}")
         if dataset.order == self.order or self.grid is not None:
-            return self.W
-        images = as_images(self.W.T, self.image_shape, self.order, self.channels)
+            return self.W, self.row_scale
+        rows = self.W.T if self.row_scale is None else np.vstack([self.W.T, self.row_scale])
+        images = as_images(rows, self.image_shape, self.order, self.channels)
         values = np.moveaxis(images, -1, 1) if self.channels == 3 else images[:, None]
-        rows = [[plane.ravel(order=dataset.order) for plane in image] for image in values]
-        return np.ascontiguousarray(np.reshape(rows, (len(self.W.T), -1)).T)
+        vectors = [[plane.ravel(order=dataset.order) for plane in image] for image in values]
+        columns = np.ascontiguousarray(np.reshape(vectors, rows.shape).T)
+        return (columns, None) if self.row_scale is None else (columns[:, :-1], columns[:, -1])
+
+
+#: Options that are about the images of a run alone.
+_OWN = ("subset", "labels", "storage")
+
+
+def options_for_others(options: LoadOptions) -> dict[str, Any]:
+    """How the images of a run were read, as far as others can be read alike."""
+    found = {name: value for name, value in vars(options).items() if name not in _OWN}
+    if options.samples == "pixels":
+        del found["image_shape"]  # another picture of spectra has a size of its own
+    return found
 
 
 def check_free(directory: Path) -> None:
@@ -106,7 +123,8 @@ def export_application(
         Images that the basis does not fit.
     """
     check_free(directory)
-    parts = applications(dataset.X, basis.as_columns_of(dataset), basis.params, backend, mask)
+    W, row_scale = basis.as_columns_of(dataset)
+    parts = applications(dataset.X, W, basis.params, backend, mask, row_scale)
     n, total = dataset.X.shape[1], [0.0, 0.0]
     errors = np.zeros(n)
 

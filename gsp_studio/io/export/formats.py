@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -27,6 +26,7 @@ from gsp_studio.core.residuals import residuals
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.io.atomic import ExportError, careful_hdf5
 from gsp_studio.io.dataset import Dataset
+from gsp_studio.io.export.components import envi_writers, hyperspy_writers, map_writers, plain_text, spectra_writers
 from gsp_studio.io.export.figures import TILE, FigureStyle, labelled_montage
 from gsp_studio.io.montage import montage_image, to_grey
 from gsp_studio.io.patches import Picture, put_back
@@ -34,8 +34,6 @@ from gsp_studio.io.run_record import ExportedRun
 
 Writers = dict[str, Callable[[Path], object]]
 
-#: Beginnings that spreadsheets take for a formula, signs of full width as well.
-_FORMULA = re.compile(r"[\t\r\n]|[\s\x00-\x1f\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 #: Frames of an animation, milliseconds each, and how long the last one stays.
 _FRAMES, _FRAME_MS, _LAST_MS = 40, 100, 1500
 
@@ -113,11 +111,6 @@ def _coefficients(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Wri
                 table.writerow([plain_text(name), *map(plain_text, label), *map(repr, H[:, j].tolist())])
 
     return {"coefficients.csv": write}
-
-
-def plain_text(text: str) -> str:
-    """A text that no spreadsheet takes for a formula: some look for one behind spaces, tabs and line ends."""
-    return f"'{text}" if _FORMULA.match(text) else text
 
 
 # Figures
@@ -307,6 +300,10 @@ EXTRAS: Mapping[str, Extra] = {
     "coefficients": Extra("Coefficients", "a line an image, with its name", (r"coefficients\.csv",), _coefficients),
     "png16": Extra("16-bit PNG", "basis images with 65,536 greys", (r"basis16/basis_[0-9]+\.png",), _deep),
     "tiff": Extra("Float TIFF", "basis images with their values, a stack", (r"basis\.tif",), _tiff),
+    "maps": Extra("Maps", "float TIFF with the size of a pixel", (r"maps\.tif",), map_writers),
+    "spectra": Extra("Spectra", "CSV with wavelengths", (r"spectra\.csv",), spectra_writers),
+    "envi": Extra("ENVI", "maps and a spectral library", (r"maps\.(hdr|img)", r"spectra\.(hdr|sli)"), envi_writers),
+    "hspy": Extra("hyperspy", "maps and spectra as signals", (r"components\.hspy",), hyperspy_writers),
     "labels": Extra("Labelled montage", "with numbers and sparsities", (r"montage_labelled\.png",), _labelled),
     "svg": Extra("SVG", "labelled montage and curves, for papers", (r"(montage|curves)\.svg",), _vector("svg")),
     "pdf": Extra("PDF", "the same as PDF", (r"(montage|curves)\.pdf",), _vector("pdf")),

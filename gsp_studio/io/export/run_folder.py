@@ -334,10 +334,12 @@ def _visible_zoom(images: Array) -> int:
 def write_factors(path: Path, dataset: Dataset, result: Result, with_h: bool = True) -> None:
     """Write W, H and what makes images of them as a .npz, which `io.factors.read_factors` reads."""
     with_coefficients: dict[str, Any] = {"H": result.H} if with_h else {}
+    scale: dict[str, Any] = {} if result.gram.rows is None else {"row_scale": result.gram.rows}
     np.savez_compressed(
         path,
         W=result.W,
         **with_coefficients,
+        **scale,
         image_shape=np.array(dataset.image_shape),
         order=np.array(dataset.order),
         channels=np.array(dataset.channels),

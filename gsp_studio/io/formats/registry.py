@@ -18,6 +18,7 @@ from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats import cifar, envi, hdf5, idx, matlab, npy, text_table, tiff, zarr
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry, DeclaredAxes, Format
 from gsp_studio.io.formats.lazy_array import LazyArray
+from gsp_studio.io.formats.plugins import plugin_formats
 from gsp_studio.io.memory import require_memory
 
 #: Words in the name of an array that is not the data begin so.
@@ -193,85 +194,94 @@ def _short(error: BaseException) -> str:
     return text if len(text) <= 160 else text[:157] + "..."
 
 
+class _Table(dict[str, Format]):
+    """Formats by their kinds; those of other packages are found when they are asked for, in any process."""
+
+    def __missing__(self, kind: str) -> Format:
+        return plugin_formats()[0][kind]
+
+
 #: Formats in the order in which they are tried.
-FORMATS: dict[str, Format] = {
-    "npy": Format("NumPy", npy.is_npy, (".npy",), npy.list_npy, is_plain=True, open=npy.open_npy, parts=".npy"),
-    "npz": Format("NumPy", npy.is_npz, (".npz",), npy.list_npz, npy.read_npz, resembles_images=True),
-    "mat": Format(
-        "MATLAB",
-        matlab.is_mat,
-        (".mat",),
-        matlab.list_arrays,
-        matlab.read_array,
-        is_by_columns=True,
-        open=matlab.open_array,
-        parts="MATLAB 7.3",
-    ),
-    "hdf5": Format(
-        "HDF5",
-        hdf5.is_hdf5,
-        (".h5", ".hdf5", ".nc"),
-        hdf5.list_datasets,
-        open=hdf5.open_dataset,
-        parts="HDF5",
-        axes=hdf5.axes,
-        notes=hdf5.notes,
-        canonical_key=hdf5.canonical_key,
-    ),
-    "zarr": Format(
-        "Zarr",
-        zarr.is_zarr,
-        (),
-        zarr.list_arrays,
-        resembles_images=True,
-        open=zarr.open_array,
-        parts="Zarr",
-        notes=zarr.notes,
-    ),
-    "idx": Format("IDX", idx.is_idx, (".idx", ".gz"), idx.list_arrays, idx.read_array, labels=idx.labels),
-    "tiff": Format(
-        "TIFF",
-        tiff.is_tiff,
-        (".tif", ".tiff"),
-        tiff.list_series,
-        tiff.read_series,
-        resembles_images=True,
-        open=tiff.open_series,
-        parts="TIFF",
-        names=tiff.names,
-        axes=tiff.axes,
-        notes=tiff.notes,
-    ),
-    "envi": Format(
-        "ENVI",
-        envi.is_envi,
-        (".hdr",),
-        envi.list_arrays,
-        is_plain=True,
-        open=envi.open_array,
-        parts="ENVI",
-        names=envi.names,
-        axes=envi.axes,
-        notes=envi.notes,
-    ),
-    "cifar": Format(
-        "CIFAR",
-        cifar.is_binary,
-        (".bin",),
-        cifar.list_binary,
-        is_plain=True,
-        open=cifar.open_binary,
-        parts="binary CIFAR",
-        labels=cifar.binary_labels,
-    ),
-    "batch": Format("CIFAR", cifar.is_batch, (), cifar.list_batch, cifar.read_batch, labels=cifar.batch_labels),
-    "csv": Format(
-        "text",
-        text_table.is_table,
-        text_table.SUFFIXES,
-        text_table.list_arrays,
-        text_table.read_array,
-        names=text_table.names,
-        labels=text_table.labels,
-    ),
-}
+FORMATS = _Table(
+    {
+        "npy": Format("NumPy", npy.is_npy, (".npy",), npy.list_npy, is_plain=True, open=npy.open_npy, parts=".npy"),
+        "npz": Format("NumPy", npy.is_npz, (".npz",), npy.list_npz, npy.read_npz, resembles_images=True),
+        "mat": Format(
+            "MATLAB",
+            matlab.is_mat,
+            (".mat",),
+            matlab.list_arrays,
+            matlab.read_array,
+            is_by_columns=True,
+            open=matlab.open_array,
+            parts="MATLAB 7.3",
+        ),
+        "hdf5": Format(
+            "HDF5",
+            hdf5.is_hdf5,
+            (".h5", ".hdf5", ".nc"),
+            hdf5.list_datasets,
+            open=hdf5.open_dataset,
+            parts="HDF5",
+            axes=hdf5.axes,
+            notes=hdf5.notes,
+            canonical_key=hdf5.canonical_key,
+        ),
+        "zarr": Format(
+            "Zarr",
+            zarr.is_zarr,
+            (),
+            zarr.list_arrays,
+            resembles_images=True,
+            open=zarr.open_array,
+            parts="Zarr",
+            notes=zarr.notes,
+        ),
+        "idx": Format("IDX", idx.is_idx, (".idx", ".gz"), idx.list_arrays, idx.read_array, labels=idx.labels),
+        "tiff": Format(
+            "TIFF",
+            tiff.is_tiff,
+            (".tif", ".tiff"),
+            tiff.list_series,
+            tiff.read_series,
+            resembles_images=True,
+            open=tiff.open_series,
+            parts="TIFF",
+            names=tiff.names,
+            axes=tiff.axes,
+            notes=tiff.notes,
+        ),
+        "envi": Format(
+            "ENVI",
+            envi.is_envi,
+            (".hdr",),
+            envi.list_arrays,
+            is_plain=True,
+            open=envi.open_array,
+            parts="ENVI",
+            names=envi.names,
+            axes=envi.axes,
+            notes=envi.notes,
+        ),
+        "cifar": Format(
+            "CIFAR",
+            cifar.is_binary,
+            (".bin",),
+            cifar.list_binary,
+            is_plain=True,
+            open=cifar.open_binary,
+            parts="binary CIFAR",
+            labels=cifar.binary_labels,
+        ),
+        "batch": Format("CIFAR", cifar.is_batch, (), cifar.list_batch, cifar.read_batch, labels=cifar.batch_labels),
+        "csv": Format(
+            "text",
+            text_table.is_table,
+            text_table.SUFFIXES,
+            text_table.list_arrays,
+            text_table.read_array,
+            names=text_table.names,
+            labels=text_table.labels,
+        ),
+    }
+)

@@ -428,8 +428,32 @@ class TestAccuracy:
         wait_until(lambda: session_of(linear).curves.accuracy.state != "going")
         assert session_of(linear).curves.accuracy.problem == ""
         assert "as in the file 100.0 %" in words(box)
+        assert "on four.npz: 4 images, values" in words(box)
         session_of(linear).set_sparsity(0.9)
         wait_until(lambda: "here about" in words(box))
+        again = box.actions_by_source["last"]
+        assert (again.isVisible(), again.text()) == (True, "four.npz again")
+        before = session_of(linear).curves.images
+        again.trigger()
+        assert session_of(linear).curves.images.source == before.source
+        wait_until(lambda: session_of(linear).curves.accuracy.state == "done")
+
+    def test_undo_is_that_of_the_view_in_front_and_sessions_keep_the_network(self, linear: MainWindow) -> None:
+        controller, session = linear.network_controller, session_of(linear)
+        start = session.choice.sparsity
+        session.set_sparsity(0.9)
+        session.settle()
+        kept = controller.state()
+        assert kept["choice"]["sparsity"] == 0.9
+        assert Path(kept["path"]).name == "linear.npz"
+        assert linear.session_menu.store.state()["window"]["network"] == kept
+        linear.centre.show_view("Basis")
+        assert controller.undo.activeStack() is linear.session.undo.stack
+        linear.centre.show_view("Networks")
+        assert controller.undo.activeStack() is session.history.stack
+        assert controller.undo.canUndo()
+        controller.undo.activeStack().undo()
+        assert session.choice.sparsity == start
 
     def test_without_open_images_it_is_said(self, linear: MainWindow) -> None:
         view_of(linear).accuracy.actions_by_source["open"].trigger()

@@ -35,7 +35,8 @@ N, H, W = 60, 8, 6
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Path:
-    images = np.random.default_rng(0).integers(0, 255, (N, H, W), np.uint8)
+    walks = np.random.default_rng(0).normal(size=(N, H, W)).cumsum(axis=0)  # as smooth as spectra are
+    images = (254 * (walks - walks.min()) / np.ptp(walks)).astype(np.uint8)
     np.save(tmp_path / "x.npy", images)
     np.savez(tmp_path / "x.npz", images=images, labels=np.arange(N) % 3, other=np.arange(N))
     return tmp_path / "x.npy"

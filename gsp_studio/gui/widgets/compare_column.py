@@ -13,7 +13,7 @@ from gsp_studio.gui.compared_basis import ComparedBasis
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 from gsp_studio.gui.widgets.colour_bar import ColourBar, with_bar
 from gsp_studio.gui.widgets.compared_cells import Cells
-from gsp_studio.gui.widgets.controls import Button, ComboBox, ElidedLabel
+from gsp_studio.gui.widgets.controls import Button, ComboBox, ElidedLabel, plain
 
 _ORDINALS = ("First", "Second", "Third", "Fourth")
 _UNIT = "Of images of length 1. Point at a basis image to see the values of its own colours."
@@ -74,7 +74,9 @@ class CompareColumn(QWidget):
         self.chooser.setSizeAdjustPolicy(ComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.chooser.setMinimumContentsLength(6)
         self.chooser.activated.connect(lambda _: self.chosen.emit())
-        self.chooser.currentTextChanged.connect(lambda text: self.chooser.setToolTip(f"{name}, compared: {text}"))
+        self.chooser.currentTextChanged.connect(
+            lambda text: self.chooser.setToolTip(plain(f"{name}, compared: {text}"))
+        )
         self.remove = Button("×")
         self.remove.setAccessibleName(f"Compare without the {name.lower()}")
         self.remove.setToolTip(self.remove.accessibleName())

@@ -338,8 +338,6 @@ ACTIONS: tuple[Action | Section, ...] = (
     Action("about", "&Help", "&About", lambda w: w.prompts.about()),
 )
 
-_CONDITIONS = {row.offered for row in ACTIONS if isinstance(row, Action) and row.offered is not None}
-
 #: Offers of the button beside Run.
 OPENINGS = ("open folder", "open file", "open faces", "open swimmer")
 
@@ -359,7 +357,9 @@ def make_actions(window: Frame) -> dict[str, QAction]:
 
 def offer_actions(window: Frame, actions: dict[str, QAction]) -> None:
     """Enable the actions that can be triggered now, and no others."""
-    answers = {offered: offered(window) for offered in _CONDITIONS}  # each once: this follows every move of the slider
+    answers: dict[Callable[[Frame], bool], bool] = {}  # each is asked once: this follows every move of the slider
     for row in ACTIONS:
         if isinstance(row, Action) and row.offered is not None:
+            if row.offered not in answers:
+                answers[row.offered] = row.offered(window)
             actions[row.name].setEnabled(answers[row.offered])

@@ -279,7 +279,10 @@ def _spectra(raw: Raw, shape: tuple[int, int], order: Order, found: Peek) -> Raw
 
 def _nonnegative(raw: Raw, found: Peek) -> Raw:
     """Values made >= 0 as the options say, in place; what was done is a step and a note."""
-    told = make_nonnegative(raw.X, found.options.negative, _where(raw, found))
+    where = _where(raw, found)
+    if any(step.is_on for step in found.options.steps):
+        where = f"after its steps, {where}"
+    told = make_nonnegative(raw.X, found.options.negative, where)
     said = (told,) if told else ()
     return replace(raw, steps=(*raw.steps, *said), notes=(*raw.notes, *said))
 
@@ -310,12 +313,17 @@ def thumbnails(found: Peek, count: int = 8) -> Array:
     DatasetError
         As for `load_dataset`.
     """
+    return look_at(found, count)[0]
+
+
+def look_at(found: Peek, count: int = 8) -> tuple[Array, float]:
+    """`thumbnails`, and the smallest value of their images before it was scaled to 0."""
     chosen = np.array(found.shown(count))
     with _one_sentence(found.path):
         stack = _sample(found, chosen)
     low, high = float(stack.min()), float(stack.max())
     scaled: Array = (stack - low) / np.float32(high - low) if high > low else np.zeros_like(stack)
-    return scaled
+    return scaled, low
 
 
 def _sample(found: Peek, chosen: Array) -> Array:

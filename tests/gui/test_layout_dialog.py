@@ -19,7 +19,7 @@ from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
 from gsp_studio.gui.dialogs.preprocessing_step import StepDialog
 from gsp_studio.gui.jobs.dataset import Preview
 from gsp_studio.io.dataset import LoadOptions
-from gsp_studio.io.readers import Peek, peek, thumbnails
+from gsp_studio.io.readers import Peek, look_at, peek, thumbnails
 
 SIGNALS = ("previewRequested", "optionsAccepted")
 
@@ -50,7 +50,8 @@ def choose(field: QComboBox, data: object) -> None:
 def answer(dialog: LayoutDialog, options: LoadOptions) -> Peek:
     """What the session does with a request."""
     found = peek(dialog._found.path, options)
-    dialog.set_preview(Preview(found, thumbnails(found)))
+    images, lowest = look_at(found)
+    dialog.set_preview(Preview(found, images, lowest=lowest))
     return found
 
 
@@ -225,6 +226,25 @@ def test_a_step_that_failed_stays_until_it_is_mended(show: Callable[..., QWidget
     choose(dialog.negative, "clip")
     assert heard["previewRequested"][-1].steps == (failing,), "another choice must not drop the step"
     assert heard["optionsAccepted"] == []
+
+
+def test_a_step_that_leaves_negative_values_comes_with_its_cure(dialog: LayoutDialog) -> None:
+    assert not dialog.clip_button.isVisible()
+    heard = Listener(dialog, *SIGNALS)
+    dialog.steps._add(gs.RelativeChange(50))
+    answer(dialog, heard["previewRequested"][-1])
+    assert "negative values" in told(dialog)
+    assert not dialog.accept_button.isEnabled()
+    QTest.mouseClick(dialog.clip_button, Qt.MouseButton.LeftButton)
+    assert heard["previewRequested"][-1].negative == "clip"
+    answer(dialog, heard["previewRequested"][-1])
+    assert "negative values" not in told(dialog)
+    assert not dialog.clip_button.isVisible()
+    QTest.mouseClick(dialog.accept_button, Qt.MouseButton.LeftButton)
+    assert (heard["optionsAccepted"][0].negative, heard["optionsAccepted"][0].steps) == (
+        "clip",
+        (gs.RelativeChange(50),),
+    )
 
 
 def test_escape_asks_before_it_drops_steps(dialog: LayoutDialog, found: Peek) -> None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 _ORDERS = {"F": "by columns (MATLAB)", "C": "by rows (NumPy, C)"}
 _IMAGES_IN = {"columns": "columns", "rows": "rows", "one": "whole array, one image"}
 _AXES = {"rows": "first axis", "middle": "middle axis", "columns": "last axis", "one": "whole array, one image"}
+_NEGATIVES = "⚠ There are negative values (as low as {0:.3g}); a factorization into parts takes none."
 _ONE = "One image cannot be factorized; its patches can."
 _COLOUR = {
     "grey": "grey",
@@ -97,12 +98,10 @@ class LayoutDialog(QDialog):
         self._pictures = [CropPicture(72), CropPicture(72)]
         self._facts = label()
         self._problem = label(wrap=True)
-        self.cut_button = QPushButton("Cut it into patches")
-        self.cut_button.setAutoDefault(False)
-        keeps_room = self.cut_button.sizePolicy()
-        keeps_room.setRetainSizeWhenHidden(True)  # a warning that comes must not move the fields
-        self.cut_button.setSizePolicy(keeps_room)
-        self.cut_button.hide()
+        self.cut_button, self.clip_button = QPushButton("Cut it into patches"), QPushButton("Set them to 0")
+        for remedy in (self.cut_button, self.clip_button):
+            remedy.setAutoDefault(False)
+            remedy.hide()
         self._problem.setMinimumHeight(3 * self._problem.fontMetrics().lineSpacing())
         self._problem.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.accept_button = QPushButton("Apply" if is_open else "Open")
@@ -134,6 +133,7 @@ class LayoutDialog(QDialog):
         self.steps.changed.connect(lambda steps: self._ask(steps=steps))
         typed.editingFinished.connect(lambda: self._ask_shape(_shape_of(self.shape.currentText())))
         self.cut_button.clicked.connect(lambda: self._ask(steps=self._found.in_patches.steps))
+        self.clip_button.clicked.connect(lambda: self._ask(negative="clip"))
         self.accept_button.clicked.connect(self._accept)
 
     @property
@@ -177,7 +177,9 @@ class LayoutDialog(QDialog):
         box.addLayout(forms)
         remedy = QHBoxLayout()
         remedy.addWidget(self._problem, 1)
-        remedy.addWidget(self.cut_button)
+        remedy.addStrut(self.cut_button.sizeHint().height())  # a warning that comes must not move the fields
+        for button in (self.cut_button, self.clip_button):
+            remedy.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
         box.addLayout(remedy)
         box.addLayout(answer_row(self, self.accept_button))
 
@@ -309,6 +311,12 @@ class LayoutDialog(QDialog):
         if preview.found.pages > 1 and preview.found.options.subset is None and not preview.found.is_one:
             self._problem.setText(_MIXED.format(preview.found.pages))
         self.cut_button.setVisible(preview.found.is_one)
+        has_negatives = preview.lowest < 0 and preview.found.options.negative is None and not preview.found.is_one
+        self.clip_button.setVisible(has_negatives)
+        if has_negatives:
+            self.set_problem("")
+            self._problem.setText(_NEGATIVES.format(preview.lowest))
+            self.accept_button.setEnabled(False)
         images = list(preview.images)
         half = -(-len(images) // 2)
         captions = self._captions(len(images))

@@ -70,11 +70,12 @@ class PreviewRequest(NamedTuple):
 
 @dataclass(frozen=True)
 class Preview:
-    """Preview of a source: a Peek and some images (k, height, width), or the error sentence."""
+    """Preview of a source: a Peek, some images (k, height, width) and their smallest value, or the error sentence."""
 
     found: Peek | None
     images: Array | None
     error: str = ""
+    lowest: float = 0.0
 
 
 class PreviewJob(Job[PreviewRequest, Preview]):
@@ -88,4 +89,5 @@ def _preview(asked: PreviewRequest) -> Preview:
     from gsp_studio.io import readers
 
     found = readers.peek(*asked)
-    return Preview(found, readers.thumbnails(found))
+    images, lowest = readers.look_at(found)
+    return Preview(found, images, lowest=lowest)

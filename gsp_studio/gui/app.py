@@ -12,7 +12,7 @@ from pathlib import Path
 
 os.environ.setdefault("QT_API", "pyside6")
 
-from PySide6.QtCore import QSettings, Qt
+from PySide6.QtCore import QSettings, QSize, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     window = make_window(settings=_settings(args))
     start_logging(log_folder())
     sys.excepthook = window.report_mistake  # what a slot raises would only be printed, and not be seen
+    if args.demo is None:  # a demo's pictures are of one size
+        fit(window, window.screen().availableSize())
     window.show()
     if args.demo is not None:
         from gsp_studio.gui.demo import Demo
@@ -48,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         app.exec()
         return _ended(window, demo.exit_code)
     if args.path is None:  # else what is opened has the first word
-        window.completed.connect(window.offer_tour)
+        window.completed.connect(lambda: _greet(window))
     # Not at once: what it imports would hold up the window, which has nothing to keep before the solvers are there.
     window.session.known.connect(lambda _: window.session_menu.watch(recovery_folder()))
     app.commitDataRequest.connect(
@@ -57,6 +59,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.path is not None:
         window.completed.connect(lambda: window.prompts.open(args.path))
     return _ended(window, app.exec())
+
+
+def fit(window: MainWindow, room: QSize) -> None:
+    """Make a window no larger than the screen's room: not every desktop does."""
+    window.resize(window.size().boundedTo(room))
+
+
+def _greet(window: MainWindow) -> None:
+    """Offer the tour, unless work that was left behind is offered."""
+    from gsp_studio.io.recovery import lost
+
+    if not lost(recovery_folder()):
+        window.offer_tour()
 
 
 def _ended(window: MainWindow, code: int) -> int:

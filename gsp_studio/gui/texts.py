@@ -15,6 +15,7 @@ from gsp_studio.io.error_text import describe_error, is_refusal
 
 if TYPE_CHECKING:
     from gsp_studio.arrays import Array
+    from gsp_studio.core.params import Params
     from gsp_studio.core.results import Record
     from gsp_studio.gui.state import RunEntry
     from gsp_studio.io.dataset import Dataset
@@ -138,8 +139,8 @@ _ODD = {
 
 
 def signed(value: float, digits: int) -> str:
-    """0.0123 as "+0.0123", with a true minus sign."""
-    return f"{value:+.{digits}f}".replace("-", "−")
+    """0.0123 as "+0.0123", with a true minus sign; a rest that is rounded away has the sign of zero."""
+    return f"{value:+z.{digits}f}".replace("-", "−")
 
 
 def duration(seconds: float) -> str:
@@ -248,13 +249,23 @@ def about_run(entry: RunEntry) -> str:
     result = entry.outcome.result
     assert result is not None
     unseen = "" if math.isnan(result.held_out_error) else f", of held-out entries {percent(result.held_out_error)}"
-    tried = [record.trial for record in entry.records if record.trial]
-    words = f" It tried {plural(max(tried), 'start')} and kept number {_kept(entry.records)}." if tried else ""
+    tried = max((record.trial for record in entry.records), default=0)
+    words = f" It tried {plural(tried, 'start')} and kept number {_kept(entry.records)}." if tried > 1 else ""
     return (
         f"{entry.name} {entry.state}: {entry.label}; "
         f"{error_name(entry.shown)} {percent(entry.shown.error)}{of_entries(entry)}{unseen}, "
         f"sparsity {entry.shown.attained:.4f}; {plural(result.n_iter, 'iteration')} in {entry.seconds:.2f} s.{words}"
     )
+
+
+def origin_words(origin: tuple[int, int], params: Params) -> str:
+    """Say which run and iteration a run began with, or how many seeds, or that it refined a basis; "" otherwise."""
+    if origin[1]:
+        return f", branch of run {origin[0]} at {origin[1]}"
+    if origin[0]:
+        return f", from run {origin[0]}"
+    seeds = "" if params.seed_basis is None else f", {plural(params.seed_basis.shape[1], 'seed')}"
+    return seeds if isinstance(params.init, str) else f"{seeds}, refined"
 
 
 def _kept(records: Sequence[Record]) -> int:

@@ -143,6 +143,7 @@ def _style_sheet(theme: Theme) -> str:
                 spacing: 8px; padding: 4px 8px; }}
     QStatusBar {{ background: {theme.window}; color: {theme.text_muted}; border-top: 1px solid {theme.separator}; }}
     QLabel[muted="true"] {{ color: {theme.text_muted}; }}
+    QLabel[caution="true"] {{ color: {theme.amber}; }}
     QLabel[heading="true"] {{ color: {theme.text_muted}; font-weight: 600; }}
     QToolButton, QPushButton {{ background: {theme.raised}; border: 1px solid transparent; border-radius: 4px;
                                padding: 5px 10px; }}

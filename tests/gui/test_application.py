@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from handling import settle, wait_until
-from PySide6.QtCore import QEvent, QObject
+from PySide6.QtCore import QEvent, QObject, QSize
 from PySide6.QtGui import QColor, QFontDatabase, QFontMetrics, QImage
 from PySide6.QtWidgets import QApplication, QWidget
 
+from gsp_studio.gui import app as app_module
 from gsp_studio.gui.theme import Themed, icon, load_theme, pixmap
 from gsp_studio.gui.window.main_window import MainWindow
 
@@ -192,6 +193,31 @@ def test_threads_share_few_arenas_unless_told_otherwise(
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
     monkeypatch.chdir(tmp_path)
     assert int(run_python(COUNT_ARENAS, tmp_path)) == int(own or 2)
+
+
+def test_a_window_is_no_larger_than_its_screen(make_window: Callable[[], MainWindow]) -> None:
+    window = make_window()
+    window.resize(1440, 900)
+    app_module.fit(window, QSize(1280, 720))
+    assert (window.width(), window.height()) == (1280, 720)
+    app_module.fit(window, QSize(2560, 1440))
+    assert (window.width(), window.height()) == (1280, 720)
+
+
+def test_the_tour_does_not_meet_work_that_was_left_behind(
+    make_window: Callable[[], MainWindow], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = make_window()
+    monkeypatch.setattr(app_module, "recovery_folder", lambda: tmp_path)
+    left = tmp_path / "20260101-000000"
+    left.mkdir()
+    for name in ("state.json", "lock"):
+        (left / name).touch()
+    app_module._greet(window)
+    assert window.tour is None
+    (left / "lock").unlink()
+    app_module._greet(window)
+    assert window.tour is not None
 
 
 @pytest.mark.parametrize("with_path", [False, True])

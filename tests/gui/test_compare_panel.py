@@ -19,7 +19,9 @@ from gsp_studio.gui.compared_basis import ON_SCREEN, ComparedBasis, Comparison
 from gsp_studio.gui.jobs.comparison import compare_bases
 from gsp_studio.gui.panels.compare import ComparePanel
 from gsp_studio.gui.state import RunEntry, View
+from gsp_studio.gui.texts import signed
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
+from gsp_studio.gui.widgets.compare_column import CompareColumn
 from gsp_studio.gui.widgets.compared_cells import in_cells
 from gsp_studio.gui.widgets.image_plates import signed_table
 from gsp_studio.io.annotations import Annotations
@@ -50,6 +52,23 @@ def panel(show: Callable[..., QWidget]) -> ComparePanel:
 
 def words(panel: QWidget) -> str:
     return " | ".join(label.text() for label in panel.findChildren(QLabel) if label.isVisible())
+
+
+def test_a_difference_that_is_rounded_away_is_not_negative() -> None:
+    assert signed(-0.0001, 3) == signed(0.0, 3) == "+0.000"
+    assert signed(-0.0006, 3) == "−0.001"
+
+
+def test_agreement_with_a_reference_has_a_line_of_its_own(show: Callable[..., QWidget]) -> None:
+    column = CompareColumn(0, can_go=False)
+    column.view.setParent(column)  # its images lie elsewhere
+    show(column)
+    reference = column.words[-1]
+    column.set_words("error 1 %", "sparsity 0.5", "2 of 3 basis images the same", "")
+    assert not reference.isVisible()
+    column.set_words("error 1 %", "sparsity 0.5", "2 of 3 basis images the same", "reference: angle 9.86°")
+    assert reference.isVisible()
+    assert column.words[2].text() == "2 of 3 basis images the same"
 
 
 def test_it_asks_for_the_two_newest_runs_once_there_are_two(panel: ComparePanel) -> None:

@@ -7,14 +7,15 @@ from dataclasses import replace
 
 import fakes
 import pytest
-from handling import Listener
+from handling import Listener, settle
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QSpinBox, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QSpinBox, QWidget
 
 from gsp_studio.core.params import PARAMETERS
 from gsp_studio.gui.panels.model import ModelPanel
 from gsp_studio.gui.state import Phase, RunSettings
+from gsp_studio.gui.theme import apply_theme, current_theme, load_theme
 
 CHOICE = RunSettings().with_params(rank=12, method="psnmf", sparsity=0.66, seed=4, max_iter=250)
 
@@ -103,6 +104,18 @@ def test_method_chosen_by_keyboard_emits(panel: ModelPanel) -> None:
     QTest.keyClick(panel.method, Qt.Key.Key_Down)
     assert heard["edited"] == [CHOICE.with_params(method="ahals")]
     assert "no constraint" in shown_texts(panel)
+
+
+def test_a_warning_follows_the_theme(panel: ModelPanel, app: QApplication) -> None:
+    enter(panel.rank, "30")
+    before = current_theme()
+    try:
+        for scheme in ("dark", "light"):
+            apply_theme(app, load_theme(scheme))
+            settle()
+            assert panel._remark.palette().text().color().name() == load_theme(scheme).amber
+    finally:
+        apply_theme(app, before)
 
 
 def test_rank_above_what_the_data_have_is_remarked(panel: ModelPanel) -> None:

@@ -76,10 +76,12 @@ def test_a_students_session(window: MainWindow, scene: Path, tmp_path: Path) -> 
     result = session.runs.entries[0].outcome.result
     assert result is not None
     np.testing.assert_array_equal(result.W, found)
+    assert session.runs.entries[0].label.endswith(", 3 seeds")
     # Spectra: a pixel, a region, a band, the error, the reference.
     window.show_view("Spectra")
     settle()
     assert [curve.name for curve in spectra.plot.curves] == ["1", "2", "3"]
+    assert not spectra.strip.horizontalScrollBar().isVisible(), "three maps have room"
     QTest.mouseClick(spectra.scene.viewport(), LEFT, pos=spectra.scene.place_of(2, 5).toPoint())
     pixel = next(curve for curve in spectra.plot.curves if curve.name == "pixel")
     dataset = session.dataset

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
 
+import fakes
 import numpy as np
 import pytest
 from handling import Listener, threads_of_sessions, wait_until
@@ -19,6 +21,7 @@ from gsp_studio.engine import runner
 from gsp_studio.engine.run import FinishReason
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import Phase, RunSettings
+from gsp_studio.gui.texts import about_run
 from gsp_studio.io.export.options import ExportOptions
 
 
@@ -396,6 +399,14 @@ class TestExport:
             faces.exports.export(folder, faces.runs.at(0), ExportOptions(basis=False, factors=False))
         assert faces.close(60.0)
         assert all((folder / "run.json").is_file() for folder in folders)
+
+
+def test_a_run_of_a_single_start_says_nothing_of_starts() -> None:
+    data = fakes.dataset(4, 4)
+    ended = fakes.run_entry(1, data)
+    ended.outcome.result.held_out_error = math.nan
+    alone = replace(ended, records=tuple(replace(record, trial=1) for record in ended.records))
+    assert "start" not in about_run(alone)
 
 
 def test_one_click_adds_the_held_out_error(faces: Session, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from gsp_studio.gui.state import Phase, RunEvent, RunSettings
 from gsp_studio.gui.theme import apply_theme, current_theme, load_theme
 from gsp_studio.gui.widgets.picture import Picture, qimage_of, scaled_to_grey
 from gsp_studio.io.axes import Axis
+from gsp_studio.io.dataset import Dataset
 
 DATA = fakes.dataset(6, 4, n=20)
 
@@ -391,6 +392,23 @@ class TestBasis:
         show(made, 280, 600)
         return made
 
+    def test_in_a_low_window_the_picture_is_no_smaller_than_a_tile(self, panel: BasisPanel) -> None:
+        panel.set_dataset(DATA)
+        panel.set_shown(fakes.shown(DATA))
+        panel.set_selected(2)
+        panel.resize(panel.width(), panel.minimumSizeHint().height())
+        settle()
+        assert panel._picture.height() >= 96
+
+    def test_values_in_use_are_pixels_of_images_and_bands_of_spectra(self, panel: BasisPanel) -> None:
+        X = np.asfortranarray(np.random.default_rng(0).random((12, 6), np.float32))
+        cube = Dataset(X, (1, 12), "F", "cube", tuple(f"pixel {j}" for j in range(6)), grid=(2, 3))
+        for data, word in ((cube, "Bands in use"), (DATA, "Pixels in use")):
+            panel.set_dataset(data)
+            panel.set_shown(fakes.shown(data))
+            panel.set_selected(1)
+            assert word in words(panel)
+
     def test_hint_until_something_is_selected(self, panel: BasisPanel) -> None:
         assert "Click a basis image" in words(panel)
         panel.set_dataset(DATA)
@@ -467,9 +485,9 @@ class TestBasis:
         panel.set_selected(1)
         panel._show_users()
         row = panel._users[0]
-        assert row._captions[:2] == (names[3], "18")
+        assert row._captions[:2] == (names[3].removesuffix(".png"), "18")
         assert row.shown_caption(0).startswith("p")
-        assert row.shown_caption(0).endswith("g")
+        assert row.shown_caption(0).endswith("003")
         assert "…" in row.shown_caption(0)
         assert row.fontMetrics().horizontalAdvance(row.shown_caption(0)) <= row._cell()
         assert row.shown_caption(1) == "18"

@@ -23,7 +23,6 @@ from gsp_studio.gui.dialogs.answer_row import answer_row
 from gsp_studio.gui.dialogs.preprocessing_steps import StepsList
 from gsp_studio.gui.dialogs.question import UnsavedQuestion
 from gsp_studio.gui.texts import memory, plural
-from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.axes_editor import AxesEditor
 from gsp_studio.gui.widgets.controls import ComboBox, label, plain
 from gsp_studio.gui.widgets.crop_picture import CropPicture
@@ -97,7 +96,7 @@ class LayoutDialog(QDialog):
         self.steps = StepsList()
         self._pictures = [CropPicture(72), CropPicture(72)]
         self._facts = label()
-        self._problem = label(wrap=True)
+        self._problem = label(caution=True, wrap=True)
         self.cut_button, self.clip_button = QPushButton("Cut it into patches"), QPushButton("Set them to 0")
         for remedy in (self.cut_button, self.clip_button):
             remedy.setAutoDefault(False)
@@ -328,7 +327,6 @@ class LayoutDialog(QDialog):
     def set_problem(self, sentence: str) -> None:
         """Say why what is chosen does not work, which cannot be opened then; "" where it does."""
         self._problem.setText(f"⚠ {sentence}" if sentence else "")
-        self._problem.setStyleSheet(f"color: {current_theme().amber}")
         self.accept_button.setEnabled(not sentence)
 
     def _captions(self, count: int) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ from PySide6.QtWidgets import (
 )
 
 from gsp_studio.gui.dialogs.answer_row import answer_row
-from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import ComboBox, label
 from gsp_studio.gui.widgets.number_field import WholeNumber
 from gsp_studio.io.steps import CHOICES, LEAST, MOST, Step, StepError, as_step, shape_after
@@ -73,7 +72,7 @@ class StepDialog(QDialog):
         self.setWindowTitle(title)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._step, self._shape = step, shape
-        self._problem = label(wrap=True)
+        self._problem = label(caution=True, wrap=True)
         self._problem.setMinimumHeight(2 * self._problem.fontMetrics().lineSpacing())
         self._problem.setMinimumWidth(320)
         self.editors: dict[str, WholeNumber | ComboBox | QLineEdit] = {}
@@ -178,7 +177,6 @@ class StepDialog(QDialog):
         except StepError as error:
             problem = f"⚠ {error}"
         self._problem.setText(problem)
-        self._problem.setStyleSheet(f"color: {current_theme().amber}")
         self.accept_button.setEnabled(not problem)
 
     def _accept(self) -> None:

@@ -35,6 +35,7 @@ from gsp_studio.gui.jobs.projector import Projector, average_sparsity, by_energy
 from gsp_studio.gui.jobs.run_events import marks_of
 from gsp_studio.gui.solutions import RefinementState, SolveRequest
 from gsp_studio.gui.state import Capabilities, DisplayedBasis, RunEntry, RunSettings, UnprojectedBasis
+from gsp_studio.gui.texts import origin_words
 from gsp_studio.io.annotations import Annotations
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.script import command_of, text_of_run
@@ -333,7 +334,7 @@ def entry_of(
         label=f"{method.label}, rank {rank}"
         + (f", s = {last:.3f}" if method.uses_sparsity else "")
         + (f", s of H = {last_h:.3f}" if last_h else "")
-        + _origin_words(origin, spec.params),
+        + origin_words(origin, spec.params),
         spec=spec,
         outcome=outcome,
         records=records,
@@ -385,13 +386,6 @@ def targets_of(start: Params, outcome: Outcome) -> list[float]:
         if s != found[-1]:
             found.append(s)
     return found
-
-
-def _origin_words(origin: tuple[int, int], params: Params) -> str:
-    if origin[1]:
-        return f", branch of run {origin[0]} at {origin[1]}"
-    is_refined = not isinstance(params.init, str)
-    return f", from run {origin[0]}" if origin[0] else ", refined" if is_refined else ""
 
 
 def as_text(kind: str, dataset: Dataset, entry: RunEntry) -> str:

@@ -270,9 +270,8 @@ class ComparePanel(QWidget):
         self._comparison = comparison
         self._show()
         for k, column in enumerate(self.columns):
-            first, *others, last = comparison.words_of(k)
             beside = agreement_beside(self._truth, column.key, self._runs, self._shown)
-            column.set_words(first, *others, "  ·  ".join(filter(None, (beside, last))))
+            column.set_words(*comparison.words_of(k), beside)
         self._tell_pair(-1)
 
     def set_truth(self, truth: Truth | None) -> None:

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import QFormLayout, QToolButton, QWidget
 
 from gsp_studio.core.params import PARAMETERS, Params
 from gsp_studio.gui.state import Capabilities, Phase, RunSettings
-from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import Button, CheckBox, ComboBox, label
 from gsp_studio.gui.widgets.number_field import DecimalNumber, WholeNumber
 from gsp_studio.gui.widgets.parameter_fields import short_field, whole_field
@@ -59,7 +58,7 @@ class ModelPanel(QWidget):
         self.weights = Button("All equal")
         self.weights.setToolTip("What it costs to use each pixel, for the weighted method: click to paint")
         self.weights.clicked.connect(self.weightsRequested)
-        self._remark = label(wrap=True)
+        self._remark = label(caution=True, wrap=True)
         self._remark.hide()
         self._summary = label(muted=True, wrap=True)
         self._unused = label("used by the method WSNMF", muted=True, wrap=True)
@@ -237,11 +236,9 @@ class ModelPanel(QWidget):
         too_many = 0 < self._most < self._choice.params.rank
         if too_many:
             self._remark.setText(f"⚠ at most {self._most} for these data")
-            self._remark.setStyleSheet(f"color: {current_theme().amber}")
         is_near = not too_many and self._most > 0 and 2 * self._choice.params.rank > self._most
         if is_near:
             self._remark.setText(f"⚠ {self._choice.params.rank} of at most {self._most}: parts may copy whole images")
-            self._remark.setStyleSheet(f"color: {current_theme().amber}")
         self._remark.setVisible(too_many or is_near)
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: The users change slowly; this often is enough while a run is going.
 _USERS_MS = 200
+#: Pixels of height that the picture keeps in a low window: about a tile's, and a row of users has room below.
+_LEAST = 96
 
 
 class BasisPanel(QWidget):
@@ -43,6 +45,7 @@ class BasisPanel(QWidget):
         self._run: RunEntry | None = None
         self.accept, self.reject = Button("Accept"), Button("Reject")
         self._picture = Picture(220)
+        self._picture.setMinimumHeight(_LEAST)
         self._facts = {key: label() for key in ("sparsity", "energy", "pixels", "stability")}
         self._heads: dict[str, QLabel] = {}
         self._title = label("")
@@ -199,6 +202,7 @@ class BasisPanel(QWidget):
         self._facts["sparsity"].setText(f"{shown.sparsities[k]:.4f}")
         self._facts["energy"].setText(percent(float(shown.energies[k])))
         in_use = image.any(axis=2) if image.ndim == 3 else image
+        self._heads["pixels"].setText("Pixels in use" if dataset.grid is None else "Bands in use")
         self._facts["pixels"].setText(f"{np.count_nonzero(in_use)} of {in_use.size}")
         self._show_stability()
         if not self._timer.isActive():

@@ -84,8 +84,9 @@ class CompareColumn(QWidget):
         if not can_go:
             self.remove.hide()
         self.remove.clicked.connect(lambda _=False: self.removed.emit())
-        self.words = (ElidedLabel(), ElidedLabel(), ElidedLabel())
-        self.words[2].setProperty("muted", True)
+        self.words = (ElidedLabel(), ElidedLabel(), ElidedLabel(), ElidedLabel())
+        for words in self.words[2:]:
+            words.setProperty("muted", True)
         self.view = CellView(f"Basis images of the {name.lower()}")
         line = QHBoxLayout()
         line.setSpacing(4)
@@ -118,6 +119,7 @@ class CompareColumn(QWidget):
         return -1 if found is None else int(found)
 
     def set_words(self, *lines: str) -> None:
-        """Show the results and the likeness to the first one; in tool tips where there is no room."""
+        """Show results, likeness to the first one and to a reference, if any; in tool tips where there is no room."""
         for where, text in zip(self.words, lines, strict=True):
             where.setText(text)
+        self.words[-1].setVisible(bool(lines[-1]))

@@ -122,11 +122,15 @@ def _takes_space(event: QEvent) -> bool:
     return True
 
 
-def label(text: str = "", *, muted: bool = False, wrap: bool = False) -> QLabel:
-    """A label; muted for what explains, not for what is measured. Names of files go into it, so it takes no mark-up."""
+def label(text: str = "", *, muted: bool = False, caution: bool = False, wrap: bool = False) -> QLabel:
+    """A label; muted for what explains, not for what is measured. Names of files go into it, so it takes no mark-up.
+
+    The theme colours it, so that it follows a change of the theme; `caution`: it warns.
+    """
     made = QLabel(text)
     made.setTextFormat(Qt.TextFormat.PlainText)
     made.setProperty("muted", muted)
+    made.setProperty("caution", caution)
     made.setWordWrap(wrap)
     made.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
     return made

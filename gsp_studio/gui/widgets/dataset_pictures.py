@@ -5,6 +5,7 @@ A run over such a file ends with one sentence; what is only looked at must not, 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,9 @@ from gsp_studio.arrays import Array
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
+
+#: The ending of a file's name; a number after the last point is part of the name.
+_ENDING = re.compile(r"(?<=.)\.[A-Za-z][A-Za-z0-9]{1,4}$")
 
 
 def columns_of(dataset: Dataset, chosen: npt.ArrayLike) -> Array:
@@ -32,9 +36,10 @@ def pictures_of(dataset: Dataset, chosen: npt.ArrayLike) -> list[Array]:
 
 
 def short_name(dataset: Dataset, image: int) -> str:
-    """Name of an image, or its number where it has no name of its own."""
+    """Name of an image without the ending of its file, or its number where it has no name of its own."""
     name = dataset.names[image]
-    return str(image + 1) if name == f"image {image + 1}" else name
+    # Little room: a shortened name shows its two ends, and the last letters before the ending are what differs.
+    return str(image + 1) if name == f"image {image + 1}" else _ENDING.sub("", name)
 
 
 def long_name(dataset: Dataset, image: int) -> str:

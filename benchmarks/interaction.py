@@ -35,7 +35,7 @@ SLIDER = {"49x19x19": 8.0, "100x128x128": 16.0, "100x512x512": 60.0}
 #: Runs of so many images of these sizes are selected in the list.
 SELECT, SELECTED = ("49x19x19", "100x128x128"), 200.0
 #: Milliseconds: a frame at 60 Hz; how late a timer may be; from Cancel to the end; what feels like at once.
-FRAME, LATE, CANCEL, START = 16.0, 12.0, 500.0, 1000.0
+FRAME, LATE, CANCEL, START = 16.0, 12.0, 500.0, 700.0
 #: Milliseconds until a refined basis is as good as a run, and the targets at which its error is compared with a run's.
 REFINED, GAPS = 150.0, (0.6, 0.7, 0.8, 0.9, 0.95)
 #: Seconds in which a path of 25 targets is solved.

@@ -410,7 +410,8 @@ def test_a_config_repeats_a_run(stack, tmp_path, capsys):
     moved = shutil.move(stack, tmp_path / "moved.npy")
     assert main(["fit", str(moved), "--config", str(tmp_path / "a"), "--out", str(tmp_path / "c"), "--quiet"]) == 0
     assert main(["fit", "--out", str(tmp_path / "d")]) == 2
-    assert "fit needs a PATH and --rank, or --config with a run.json" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "fit needs a PATH and --rank (proposed with --samples pixels), or --config with a run.json" in said
     assert main(["compare", str(moved)]) == 2
 
 

@@ -53,7 +53,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
     dtype = float_type(entry.dtype, options.dtype)
     count = entry.nbytes // entry.dtype.itemsize * len(picked) // found.n_images
     can_stay = parted is not None
-    pages = _pages_of(form.names(path, entry), found.n_images)
+    pages, apart = _pages_of(form.names(path, entry), found.n_images)
     is_mixed = pages > 1 and options.subset is None
     axes = source_axes.image_axes(of_array, found.axes, found.channel)
     if axis_of(axes, "band").is_plain:
@@ -94,9 +94,10 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
         ),
         is_guess=found.is_guess or is_mixed,
         pages=pages,
+        apart=apart,
         notes=(
             *((f"not said by the file, so guessed: {found.note}",) if found.is_guess else ()),
-            *((mixed_pages("each moment has", pages),) if is_mixed else ()),
+            *((mixed_pages("each moment has", pages, apart),) if is_mixed else ()),
             *entry.notes,
             *registry.notes(path, kind, entry),
             *axis_notes,
@@ -116,13 +117,18 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
     )
 
 
-def _pages_of(names: Sequence[str] | None, count: int) -> int:
-    """Planes or channels of each moment, where the images of a moment follow each other: "time 1, channel 2"."""
-    if names is None or len(names) != count or not names[0].startswith("time ") or ", " not in names[0]:
-        return 1
-    first = names[0].partition(",")[0]
-    pages = sum(name.partition(",")[0] == first for name in names)
-    return pages if count % pages == 0 and count > pages else 1
+def _pages_of(names: Sequence[str] | None, count: int) -> tuple[int, int]:
+    """Planes or channels of each moment, and how far they lie apart, by names as "time 1, channel 2"."""
+    if names is None or len(names) != count or ", " not in names[0]:
+        return 1, 1
+    parts = [name.split(", ") for name in names]
+    for place in (0, -1):  # time is the slowest axis, or the fastest
+        if parts[0][place].startswith("time "):
+            moments = len({part[place] for part in parts})
+            pages = count // moments
+            if pages * moments == count and count > pages > 1:
+                return pages, 1 if place == 0 else moments
+    return 1, 1
 
 
 def _label_keys(entries: Sequence[ArrayEntry], images: ArrayEntry, count: int) -> list[str]:

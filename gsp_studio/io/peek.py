@@ -88,6 +88,8 @@ class Peek:
     pages : int
         Images that belong together and follow each other: those in each of several files, where all hold as many, or
         the planes or channels of a moment; 1 where there are none.
+    apart : int
+        How far the images of a moment lie apart: 1 where they follow each other, else the number of moments.
     ways : tuple of str
         Values that `LoadOptions.images_in` can have for it.
     image_axes : tuple of Axis
@@ -124,6 +126,7 @@ class Peek:
     channel: int = -1
     ways: tuple[str, ...] = ()
     pages: int = 1
+    apart: int = 1
     image_axes: tuple[Axis, ...] = ()
 
     @property
@@ -139,9 +142,25 @@ class Peek:
     def shown(self, count: int) -> list[int]:
         """Which images are shown in a look at it: spread over the whole; the first, where planes may be mixed."""
         if self.pages > 1 and self.options.subset is None:
-            return list(range(min(count, self.n_images)))
+            first = min(count, self.n_images)
+            if self.apart == 1:
+                return list(range(first))
+            moments, pages = range(max(1, first // self.pages)), range(min(first, self.pages))
+            return [page * self.apart + moment for page in pages for moment in moments]
         spread = np.linspace(0, self.n_images - 1, max(1, min(count, self.n_images)))
         return [int(k) for k in np.unique(spread.astype(int))]
+
+    def subset_of_page(self, page: int) -> tuple[int, int, int]:
+        """The images of one plane or channel, as `LoadOptions.subset`."""
+        if self.apart > 1:
+            return page * self.apart, (page + 1) * self.apart, 1
+        return page, self.n_held, self.pages
+
+    def moment_and_page(self, image: int) -> tuple[int, int]:
+        """The moment of an image, and which of the images of that it is."""
+        if self.apart > 1:
+            return image % self.apart, image // self.apart
+        return image // self.pages, image % self.pages
 
     @property
     def is_one(self) -> bool:
@@ -202,9 +221,10 @@ def subset_of(subset: tuple[int, int, int] | None, count: int, where: str) -> ra
     return chosen
 
 
-def mixed_pages(where: str, pages: int) -> str:
+def mixed_pages(where: str, pages: int, apart: int = 1) -> str:
     """A note on planes or channels that are all read as images of one set; `where`: "each of 20 files holds"."""
-    return f"{where} {pages} images (planes or channels): all are read; a subset of every {pages} reads one of each"
+    one = f"every {pages}" if apart == 1 else f"images 1 to {apart}, or of the next {apart},"
+    return f"{where} {pages} images (planes or channels): all are read; a subset of {one} reads one of each"
 
 
 def shrink(images: Array, longest: int) -> Array:

@@ -313,6 +313,25 @@ def test_planes_are_asked_for(show: Callable[..., QWidget], tmp_path: Path) -> N
     assert np.allclose(data.X, 200 / 255)
 
 
+def test_channels_that_follow_each_other_as_movies_are_asked_for(show: Callable[..., QWidget], tmp_path: Path) -> None:
+    movies = np.arange(16, dtype=np.uint8).reshape(2, 8, 1, 1) * np.ones((6, 5), np.uint8)
+    tifffile.imwrite(tmp_path / "x.ome.tif", movies, metadata={"axes": "CTYX"}, ome=True)
+    found = peek(tmp_path / "x.ome.tif")
+    assert (found.is_guess, found.pages, found.apart, found.n_images) == (True, 2, 8, 16)
+    dialog = show(LayoutDialog(found))
+    dialog.set_preview(Preview(found, thumbnails(found)))
+    assert dialog.pages.isVisible()
+    assert "mixture" in told(dialog)
+    captions = [caption for picture in dialog._pictures for caption in picture._captions]
+    assert captions == [f"{k}, plane {plane}" for plane in (1, 2) for k in (1, 2, 3, 4)]
+    heard = Listener(dialog, *SIGNALS)
+    choose(dialog.pages, (8, 16, 1))
+    read = answer(dialog, heard["previewRequested"][-1])
+    assert (read.is_guess, read.n_images) == (False, 8)
+    data = gs.load_dataset(read.path, options=read.options)
+    assert data.names == tuple(f"channel 2, time {k}" for k in range(1, 9))
+
+
 def test_channels_of_one_file_are_asked_for(tmp_path: Path) -> None:
     movie = np.random.default_rng(0).integers(0, 255, (5, 2, 8, 8)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "movie.tif", movie, imagej=True, metadata={"axes": "TCYX"})

@@ -381,7 +381,7 @@ class TestExport:
 
     def test_exports_asked_for_at_once_are_all_written(self, faces: Session, tmp_path: Path) -> None:
         run_to_the_end(faces, max_iter=3)
-        heard = Listener(faces, "exports.exported", "failed", "activity.changed")
+        heard = Listener(faces, "exports.exported", "failed", "exports.activityChanged")
         folders = [tmp_path / name for name in ("one", "two", "three", "four")]
         for folder in folders:
             faces.exports.export(folder, faces.runs.at(0), ExportOptions(basis=False, factors=False))
@@ -389,8 +389,8 @@ class TestExport:
         assert heard["failed"] == []
         assert [paths[-1] for paths in heard["exported"]] == [folder / "run.json" for folder in folders]
         assert all((folder / "run.json").is_file() for folder in folders)
-        assert any("one (3 more to follow)" in str(said) for said in heard["changed"])
-        assert heard["changed"][-1] == ""
+        assert any("one (3 more to follow)" in str(said) for said in heard["activityChanged"])
+        assert heard["activityChanged"][-1] == ""
 
     def test_closing_writes_the_exports_that_wait(self, faces: Session, tmp_path: Path) -> None:
         run_to_the_end(faces, max_iter=3)

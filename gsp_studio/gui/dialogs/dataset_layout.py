@@ -227,9 +227,9 @@ class LayoutDialog(QDialog):
 
     def _page_choices(self) -> dict[tuple[int, int, int] | None, str]:
         """Return the subsets of one plane or channel each; None: all."""
-        pages, held = self._found.pages, self._found.n_held
+        found, pages = self._found, self._found.pages
         each: dict[tuple[int, int, int] | None, str] = {None: f"all {pages}, as images of one set"}
-        return each | {(k, held, pages): f"number {k + 1} of each {pages}" for k in range(pages)}
+        return each | {found.subset_of_page(k): f"number {k + 1} of each {pages}" for k in range(pages)}
 
     def _shape_seen(self) -> tuple[int, int]:
         """Shape of the images after the steps, before they become spectra."""
@@ -334,7 +334,7 @@ class LayoutDialog(QDialog):
         found = self._found
         if found.pages < 2 or found.count_after != found.n_images or found.options.samples == "pixels":
             return ()
-        places = [divmod(found.picked[k], found.pages) for k in found.shown(count)]
+        places = [found.moment_and_page(found.picked[k]) for k in found.shown(count)]
         return tuple(f"{k + 1}, plane {page + 1}" for k, page in places) if len(places) == count else ()
 
     def reject(self) -> None:

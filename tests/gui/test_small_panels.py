@@ -378,6 +378,12 @@ class TestCurves:
         panel.set_records([])
         assert "press Run" in words(panel)
 
+    def test_numbers_of_a_curve_that_is_nearly_flat_have_room(self, panel: CurvesPanel) -> None:
+        panel.set_records([fakes.record(k, 0.859535 + 1e-6 / k) for k in range(1, 40)])
+        axis = panel._error_plot.getPlotItem().getAxis("left")
+        spacing, values = axis.tickValues(*axis.range, axis.size().height())[0]
+        assert max(map(len, axis.tickStrings(values, 1.0, spacing))) <= len("85.954")
+
     def test_first_iterations_do_not_squeeze_the_rest(self, panel: CurvesPanel) -> None:
         panel.set_records([fakes.record(k, 0.1 + 5.0 / k**3) for k in range(1, 201)])
         assert panel._error_plot.getPlotItem().viewRange()[1][1] < 100

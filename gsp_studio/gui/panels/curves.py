@@ -34,6 +34,8 @@ Array = npt.NDArray[Any]
 _TICK_ROOM = 18
 #: Smallest error in % that a logarithmic axis shows.
 _LEAST_ERROR = 1e-6
+#: Least margin of the error axis, as a share of its largest value: less would need more digits than there is room for.
+_FLAT = 2e-4
 
 #: Milliseconds from what comes in a run until it is drawn.
 _LATER_MS = 100
@@ -268,7 +270,7 @@ class CurvesPanel(Themed, QWidget):
         if self._overlay.last:
             settled = self._overlay.errors()
         low, high = float(settled.min()), float(settled.max())
-        margin = 0.08 * (high - low) or 1.0
+        margin = max(0.08 * (high - low), _FLAT * high) if high > low else 1.0
         above = 3.0 if self._errors.legend.isVisible() else 1.0
         top = high + above * margin
         if self.log_axis.isChecked():

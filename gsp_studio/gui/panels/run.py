@@ -201,7 +201,8 @@ class RunPanel(Themed, QWidget):
             return f"{self._activity}..."
         if p.n_iter == 0:
             return f"{self._phase.value}  ·  iteration 0/{p.max_iter}"
-        doing = f"trying {trial_words(p.trial)}" if p.trial else f"{duration(p.elapsed)} elapsed"
-        count = f"{p.n_iter}/{p.max_iter}  ·  {milliseconds(p.each)}/it  ·  {doing}"
+        # Short enough for a window of 1280 pixels: the end, which says whether it runs, is cut off first.
+        pace = f"{milliseconds(p.each)}/it  ·  {duration(p.elapsed)} elapsed"
+        count = f"{p.n_iter}/{p.max_iter}  ·  {f'trying {trial_words(p.trial)}' if p.trial else pace}"
         tail = f"{duration(p.left)} left" if self._phase is Phase.RUNNING else self._phase.value
         return f"{count}  ·  {tail}"

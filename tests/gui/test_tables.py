@@ -45,3 +45,11 @@ def test_an_action_needs_a_row(monkeypatch: pytest.MonkeyPatch, make_window: Cal
     assert called == [window]
     keys = window.menus.keys()
     assert ("F9", "Ring") in keys
+
+
+def test_no_letter_opens_two_entries_of_a_menu(window: MainWindow) -> None:
+    for menu in (action.menu() for action in window.menuBar().actions()):
+        texts = [action.text() for action in menu.actions() if "&" in action.text().replace("&&", "")]
+        letters = [text[text.index("&") + 1].lower() for text in texts]
+        twice = {text for text, letter in zip(texts, letters, strict=True) if letters.count(letter) > 1}
+        assert not twice, f"{menu.title()}: {sorted(twice)}"

@@ -127,11 +127,11 @@ MENUS = ("&File", "&Edit", "&View", "&Run", "&Help")
 ACTIONS: tuple[Action | Section, ...] = (
     Action("open folder", "&File", "Open a &folder of images...", lambda w: w.prompts.folder(), "Ctrl+O", "open"),
     Action("open file", "&File", "Open a f&ile...", lambda w: w.prompts.file(), "Ctrl+Shift+O", "image"),
-    Action("open faces", "&File", "Open the sample &faces", lambda w: w.prompts.sample("faces")),
-    Action("open swimmer", "&File", "Open the sample &swimmer", lambda w: w.prompts.sample("swimmer")),
+    Action("open faces", "&File", "Open t&he sample faces", lambda w: w.prompts.sample("faces")),
+    Action("open swimmer", "&File", "Open the sample s&wimmer", lambda w: w.prompts.sample("swimmer")),
     Section("&File", lambda w: w.menus.submenu("&File", w.recent_data)),
     Section("&File"),
-    Action("open session", "&File", "Open a &session...", lambda w: w.session_menu.ask_open()),
+    Action("open session", "&File", "Open a sessi&on...", lambda w: w.session_menu.ask_open()),
     Section("&File", lambda w: w.menus.submenu("&File", w.session_menu.recent)),
     Action("save", "&File", "&Save the session", lambda w: w.session_menu.save(), "Ctrl+S"),
     Action("save as", "&File", "Save the session &as...", lambda w: w.session_menu.save_as(), "Ctrl+Shift+S"),
@@ -164,7 +164,7 @@ ACTIONS: tuple[Action | Section, ...] = (
     Section("&File"),
     Action("quit", "&File", "&Quit", lambda w: w.close(), "Ctrl+Q"),
     Section("&Edit", lambda w: w.menus.add_undo("&Edit", w.network_controller.undo)),
-    Action("sparser", "&Edit", "Sparsity &up by 0.01", lambda w: w.network_controller.step_sparsity(0.01), "]"),
+    Action("sparser", "&Edit", "Sparsity u&p by 0.01", lambda w: w.network_controller.step_sparsity(0.01), "]"),
     Action("denser", "&Edit", "Sparsity &down by 0.01", lambda w: w.network_controller.step_sparsity(-0.01), "["),
     Action(
         "reset sparsity",
@@ -236,7 +236,7 @@ ACTIONS: tuple[Action | Section, ...] = (
     Action(
         "continue",
         "&Run",
-        "C&ontinue this run for as many iterations as are set",
+        "Con&tinue this run for as many iterations as are set",
         lambda w: w.session.control.continue_run(w.session.runs.index, w.session.settings.params.max_iter),
         "C",
         offered=_can_continue,

@@ -33,7 +33,7 @@ class ViewMenu:
         )
         contrasts = {contrast.name.lower(): f"White = {contrast.value}" for contrast in Contrast}
         names = {name: name.capitalize() for name in COLOUR_MAPS}
-        self.contrasts = menus.choices("&View", "Con&trast", contrasts, "tile", lambda c: self._change(contrast=c))
+        self.contrasts = menus.choices("&View", "Contra&st", contrasts, "tile", lambda c: self._change(contrast=c))
         self.colours = menus.choices("&View", "&Colours", names, "grey", lambda name: self._change(colours=name))
         self.set_view(session.display.view)
 

@@ -132,12 +132,12 @@ class DivergenceIteration:
         return self._n_ways
 
     def edit(self, edit: Edit) -> None:
-        """Refuse: `edits.check_edit` has done so."""
-        raise NotImplementedError
+        """Refuse, as `edits.check_edit` does before."""
+        raise ValueError(f'"{self.params.method}" takes no edits; methods of least squares do')
 
     def gradient_residual(self) -> float:
-        """Refuse: `check_params` has done so."""
-        raise NotImplementedError
+        """Refuse, as `check_params` does before."""
+        raise ValueError(f'kkt_tol does not apply to the method "{self.params.method}"')
 
     def step(self, params: Params) -> Iterate:
         """Carry out one outer iteration."""

@@ -137,7 +137,7 @@ class DivergenceIteration:
 
     def gradient_residual(self) -> float:
         """Refuse, as `check_params` does before."""
-        raise ValueError(f'kkt_tol does not apply to the method "{self.params.method}"')
+        raise ValueError(f'"{self.params.method}" has no residual of its conditions for a minimum')
 
     def step(self, params: Params) -> Iterate:
         """Carry out one outer iteration."""

@@ -160,3 +160,15 @@ def relative(squared_residual: float, x_norm2: float) -> float:
     if x_norm2 == 0.0:
         return 0.0 if squared_residual <= 0.0 else math.inf
     return math.sqrt(max(0.0, squared_residual) / x_norm2)
+
+
+def largest(values: Array, count: int) -> Array:
+    """Return the places of the `count` largest values (n,), the largest first; of equal ones the first come first."""
+    count = min(count, len(values))
+    if count < 1:
+        return np.zeros(0, np.intp)
+    least = np.partition(values, -count)[-count]
+    above, equal = np.flatnonzero(values > least), np.flatnonzero(values == least)
+    places = np.concatenate([above, equal[: count - len(above)]])
+    found: Array = places[np.argsort(-values[places], kind="stable")]
+    return found

@@ -20,7 +20,7 @@ from gsp_studio.backends.backend import Backend
 from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.backends.kernels import prepared
 from gsp_studio.backends.summation import Node, TreeSum, block_slices, images_of_block, nodes
-from gsp_studio.core.metrics import squared_norms_of_images
+from gsp_studio.core.metrics import largest, squared_norms_of_images
 from gsp_studio.core.residuals import Sums, sums_over
 
 
@@ -192,10 +192,9 @@ def row(images: Images, H: Array, k: int) -> tuple[Array, None]:
 
 
 def top(images: Images, H: Array, k: int, count: int) -> tuple[tuple[Array, Array], None]:
-    """The `count` largest coefficients of basis image k, in no order, and the numbers of their images among all."""
-    row = H[k]
-    at = np.argpartition(-row, count - 1)[:count] if count < len(row) else np.arange(len(row))
-    return (row[at], at + images.first), None
+    """The `count` largest coefficients of basis image k, and the numbers of their images among all."""
+    at = largest(H[k], count)
+    return (H[k][at], at + images.first), None
 
 
 def lengths(images: Images, H: Array) -> tuple[list[Node], None]:

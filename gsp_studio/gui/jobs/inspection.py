@@ -16,6 +16,7 @@ from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.backends.blocks import Interrupted
+from gsp_studio.core.metrics import largest
 from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image, residuals
 from gsp_studio.engine.latest import Request, Value
 from gsp_studio.gui.jobs.job import Job
@@ -179,11 +180,8 @@ def users_of(shown: DisplayedBasis, basis: int, is_map: bool) -> Users:
     if not isinstance(H, np.ndarray):
         values, images = H.top(basis, USERS)
         return Users(values * length, images)
-    weights = H[basis] * length
-    count = min(USERS, len(weights))
-    top = np.argpartition(-weights, count - 1)[:count]
-    top = top[np.argsort(-weights[top], kind="stable")]
-    return Users(weights[top], top)
+    top = largest(H[basis], USERS)
+    return Users(H[basis][top] * length, top)
 
 
 def _fit(asked: ImageRequest) -> ImageFit:

@@ -197,7 +197,11 @@ class Iteration:
         """The basis's update; that of frozen basis images is none."""
         if len(params.frozen) == params.rank:
             return self.V, self.V
-        update = self.updates.setdefault((params.method, params.frozen), self.method.new_update(self.unit.size))
+        key = params.method, params.frozen
+        if key not in self.updates:
+            assert self.method.new_update is not None
+            self.updates[key] = self.method.new_update(self.unit.size)
+        update = self.updates[key]
         share = (self.trials.share(self.n_iter),) if self.method.has_price else ()
         B, G = self.momentum.products(self.B, self.G)
         if not params.frozen:

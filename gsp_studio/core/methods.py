@@ -41,9 +41,9 @@ class Method:
         Whether it has a target.
     uses_weights : bool
         Whether the sparsity that it sets is the weighted one.
-    new_update : (size) -> UpdateBasis
+    new_update : (size) -> UpdateBasis, or None
         The basis's update, made new for every run: what it learns on the way belongs to the run. `size` is that of the
-        data's largest value, a power of two.
+        data's largest value, a power of two. None where `divergence_iteration` updates both factors.
     new_projection : () -> Project, optional
         Onto the bases that the method allows; None where a penalty stands for a set of these.
     shares_budget : bool
@@ -61,7 +61,7 @@ class Method:
     label: str
     summary: str
     uses_sparsity: bool
-    new_update: Callable[[float], UpdateBasis]
+    new_update: Callable[[float], UpdateBasis] | None
     new_projection: NewProjection | None = None
     uses_weights: bool = False
     shares_budget: bool = False
@@ -207,6 +207,7 @@ def _shared_price(size: float = 1.0) -> UpdateBasis:
 
 def new_sparse_coefficients(method: Method) -> UpdateBasis:
     """The update of H under `Params.sparsity_h`: that of PSNMF or the method's own, with the factors exchanged."""
+    assert method.new_update is not None
     update = method.new_update(1.0) if method.has_price else gradient_updates(_group_projection, "group")(1.0)
 
     def update_coefficients(H: Array, C: Array, G: Array, backend: Backend, params: Params) -> Update:
@@ -214,10 +215,6 @@ def new_sparse_coefficients(method: Method) -> UpdateBasis:
         return update(H, C, G, backend, replace(params, sparsity=params.sparsity_h, weights=None))
 
     return update_coefficients
-
-
-def _multiplicative(size: float = 1.0) -> UpdateBasis:
-    raise NotImplementedError("these are made by core.divergence_iteration")
 
 
 _AVERAGE = "average sparsity of the basis, that of each image is free"
@@ -274,14 +271,14 @@ _OWN = {
         "KL",
         "no constraint: Kullback-Leibler loss, for counts, by multiplicative updates",
         False,
-        _multiplicative,
+        None,
         loss="kl",
     ),
     "gspkl": Method(
         "GSP-KL",
         "average sparsity under the Kullback-Leibler loss, for counts",
         True,
-        _multiplicative,
+        None,
         shares_budget=True,
         loss="kl",
     ),

@@ -352,7 +352,7 @@ class TestHistory:
 
 
 def test_sizes_follow_when_the_slider_rests(small: NetworkSession) -> None:
-    heard = Listener(small.sizing, "changed")
+    heard = Listener(small.sizes, "changed")
     small.set_sparsity(0.9)
     wait_until(lambda: heard["changed"] and heard["changed"][-1].nonzeros < small.path.size / 2)
     found = heard["changed"][-1]

@@ -66,7 +66,7 @@ class NetworkController(QObject):
             (session.curves.zerosChanged, view.set_curve),
             (session.curves.accuracyChanged, view.set_accuracy),
             (session.savingChanged, view.set_saving),
-            (session.sizing.changed, view.controls.set_sizes),
+            (session.sizes.changed, view.controls.set_sizes),
         ):
             signal.connect(setter)
         session.pathChanged.connect(self._tell_path)

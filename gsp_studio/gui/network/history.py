@@ -5,33 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, QTimer
-from PySide6.QtGui import QUndoCommand, QUndoStack
+from PySide6.QtGui import QUndoStack
 
 from gsp_studio.gui.network.state import NetworkSettings
+from gsp_studio.gui.undo_step import UndoStep
 
 _DEPTH = 200
 #: Milliseconds without a move of the slider after which it counts as a step.
 _REST_MS = 500
 _SPARSITY, _PRUNING = "Sparsity of the network", "Pruning of the network"
-
-
-class _Step(QUndoCommand):
-    """A change of the settings."""
-
-    def __init__(
-        self, text: str, before: NetworkSettings, after: NetworkSettings, restore: Callable[[NetworkSettings], None]
-    ) -> None:
-        super().__init__(text)
-        self.before, self.after, self._restore = before, after, restore
-        self._is_done = True  # Qt redoes a step when it is pushed; the user has done it already
-
-    def undo(self) -> None:
-        self._restore(self.before)
-
-    def redo(self) -> None:
-        was_done, self._is_done = self._is_done, False
-        if not was_done:
-            self._restore(self.after)
 
 
 class NetworkHistory(QObject):
@@ -82,13 +64,13 @@ class NetworkHistory(QObject):
     def follow(self, choice: NetworkSettings) -> None:
         """The last step has led to these settings by itself."""
         step = self.stack.command(self.stack.index() - 1)
-        if isinstance(step, _Step) and step.after is self._last:
+        if isinstance(step, UndoStep) and step.after is self._last:
             step.after = choice
         self._last = self._now = choice
 
     def _push(self, text: str) -> None:
         before, self._last = self._last, self._now
-        self.stack.push(_Step(text, before, self._now, self._bring_back))
+        self.stack.push(UndoStep(text, before, self._now, self._bring_back))
 
     def _bring_back(self, choice: NetworkSettings) -> None:
         self._rest.stop()

@@ -18,7 +18,7 @@ from gsp_studio.gui.network.curves import NetworkCurves
 from gsp_studio.gui.network.evaluation import EvaluationImages
 from gsp_studio.gui.network.history import NetworkHistory
 from gsp_studio.gui.network.jobs import AccuracyRequest, NetworkJobs, SaveRequest, SortedNetwork, SortRequest
-from gsp_studio.gui.network.sizing import NetworkSizing
+from gsp_studio.gui.network.measured_sizes import MeasuredSizes
 from gsp_studio.gui.network.state import DisplayedNetwork, NetworkSettings
 from gsp_studio.gui.texts import error_texts, plural
 
@@ -61,7 +61,7 @@ class NetworkSession(QObject):
         self._alone: NetworkPath | None = None
         self._jobs = NetworkJobs(self)
         self.curves = NetworkCurves(self._jobs, self)
-        self.sizing = NetworkSizing(self._jobs, self)
+        self.sizes = MeasuredSizes(self._jobs, self)
         self.history = NetworkHistory(lambda choice: self.set_choice(choice, keeps_zeros=False), self)
         #: Share of zeros that a pruning by another measure is to begin at.
         self._zeros_wanted: float | None = None
@@ -93,7 +93,7 @@ class NetworkSession(QObject):
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that is under way and wait for it; True when no thread is alive."""
         self._rest.stop()
-        self.sizing.drop()
+        self.sizes.drop()
         self.curves.drop()
         return self._jobs.close(timeout)
 
@@ -130,7 +130,7 @@ class NetworkSession(QObject):
         """Show another network, pruned in a way that was kept or as the one before; curves of that one go with it."""
         self.curves.drop()
         self.checkpoint, self.shown, self._zeros_wanted = checkpoint, None, None
-        self.sizing.drop()
+        self.sizes.drop()
         names = [layer.name for layer in checkpoint.layers]
         first = next((layer.name for layer in checkpoint.layers if layer.is_first), names[0])
         fresh = replace(self.choice, sparsity=0.0, own=(), without_first=False, without_last=False)
@@ -269,7 +269,7 @@ class NetworkSession(QObject):
         self.shown = shown
         self.shownChanged.emit(shown)
         if self.checkpoint is not None:
-            self.sizing.note(self.checkpoint, shown)
+            self.sizes.note(self.checkpoint, shown)
 
     def find_accuracy(self, source: Source, words: str) -> None:
         """Measure the accuracy against s on labelled images: a path, a `Dataset` or the word "digits"."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import QObject
-from PySide6.QtGui import QUndoCommand, QUndoStack
+from PySide6.QtGui import QUndoStack
 
 from gsp_studio.gui.state import DisplayedBasis, RunSettings, View
+from gsp_studio.gui.undo_step import UndoStep
 
 if TYPE_CHECKING:
     from gsp_studio.arrays import Array
@@ -104,23 +105,6 @@ class Snapshot:
             yield from self.refinement.arrays()
 
 
-class _Step(QUndoCommand):
-    """A change of the state; `after` is replaced while more is found there."""
-
-    def __init__(self, text: str, before: Snapshot, after: Snapshot, restore: Callable[[Snapshot], None]) -> None:
-        super().__init__(text)
-        self.before, self.after, self._restore = before, after, restore
-        self._is_done = True  # Qt redoes a step when it is pushed; the user has done it already
-
-    def undo(self) -> None:
-        self._restore(self.before)
-
-    def redo(self) -> None:
-        was_done, self._is_done = self._is_done, False
-        if not was_done:
-            self._restore(self.after)
-
-
 class UndoHistory(QObject):
     """Joins the parts whose state can be undone, which do not know each other, in one history of steps."""
 
@@ -180,14 +164,14 @@ class UndoHistory(QObject):
         if now.is_as(before) and now.has_order_of(before):
             self._ripen(now)
         else:
-            self.stack.push(_Step(text, before, now, self._bring_back))
+            self.stack.push(UndoStep(text, before, now, self._bring_back))
             self._lighten()
             self._keep(now)
 
     def _ripen(self, now: Snapshot) -> None:
         """The last step has led here by now."""
         step = self.stack.command(self.stack.index() - 1)
-        if isinstance(step, _Step) and step.after is self._last:
+        if isinstance(step, UndoStep) and step.after is self._last:
             step.after = now
         self._keep(now)
 
@@ -265,7 +249,7 @@ class UndoHistory(QObject):
         total = 0
         for k in range(self.stack.index() - 1, -1, -1):
             step = self.stack.command(k)
-            assert isinstance(step, _Step)
+            assert isinstance(step, UndoStep)
             for name in ("after", "before"):
                 snapshot: Snapshot = getattr(step, name)
                 for part in snapshot.arrays():

@@ -201,6 +201,6 @@ class ZoomView(QGraphicsView):
             self.zoomed.emit()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """Let go of the picture."""
+        """End the drag."""
         self._grip = None
         event.accept()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _REST_MS = 200
 
 
-class NetworkSizing(QObject):
+class MeasuredSizes(QObject):
     """Measures the newest network that was shown whole."""
 
     changed = Signal(object)  # NetworkSizes

@@ -9,10 +9,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -105,6 +107,13 @@ def stays_quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         assert not QT & set(sys.modules), "this test loads Qt"
     else:
         yield
+
+
+@pytest.fixture(autouse=True)
+def draws_of_its_own(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin a module's ``RNG`` anew in each test: else what a test draws depends on which ran before it."""
+    if hasattr(getattr(request, "module", None), "RNG"):
+        monkeypatch.setattr(request.module, "RNG", np.random.default_rng(zlib.crc32(request.node.name.encode())))
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

@@ -19,7 +19,8 @@ from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.backends.summation import block_slices, fold
 
-#: The least value of a fit, as a part of the data's size: logarithms of smaller ones would be all that counts.
+#: The least value of a fit to a positive entry, as a part of the data's size (`exponent_of` its largest value):
+#: logarithms of smaller ones would be all that counts.
 FLOOR = 2.0**-23
 #: Factors below this are zero: products with smaller ones are slow, and do not count beside the floor.
 _LEAST = 2.0**-100
@@ -117,9 +118,7 @@ class Divergence:
         """``D(x_j | W h_j)`` and the sum of each image, (n,), float64."""
         losses, sums = np.zeros(len(self.Xt)), np.zeros(len(self.Xt))
         for some, x, w in self._blocks():
-            y = np.maximum(np.ascontiguousarray(H[:, some].T) @ V, self.floor)
-            each = kl_div(x.astype(np.float64), y.astype(np.float64))
-            losses[some] = (each if w is None else w * each).sum(axis=1)
+            losses[some] = self._losses(x, np.ascontiguousarray(H[:, some].T) @ V, w).sum(axis=1)
             sums[some] = np.sum(x if w is None else w * x, axis=1, dtype=np.float64)
         return losses, sums
 
@@ -134,8 +133,13 @@ class Divergence:
         return ratio if w is None else w * ratio
 
     def _loss(self, x: Array, y: Array, w: Array | None) -> float:
-        each = kl_div(x.astype(np.float64), np.maximum(y, self.floor).astype(np.float64))
-        return float(_sum(each if w is None else w * each))
+        return _sum(self._losses(x, y, w))
+
+    def _losses(self, x: Array, y: Array, w: Array | None) -> Array:
+        # The floor bounds logarithms: where nothing was counted there is none, and a fit of zero is right.
+        fit = np.where(x > 0, np.maximum(y, self.floor), y)
+        each: Array = kl_div(x.astype(np.float64), fit.astype(np.float64))
+        return each if w is None else w * each
 
     def _blocks(self) -> Iterator[tuple[slice, Array, Array | None]]:
         n, m = self.Xt.shape

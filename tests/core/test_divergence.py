@@ -6,7 +6,8 @@ from scipy.special import kl_div
 
 import gsp_studio as gs
 from gsp_studio.backends.blocks import BlockMatrix
-from gsp_studio.backends.powers import scaled
+from gsp_studio.backends.powers import exponent_of, scaled
+from gsp_studio.core.divergence import FLOOR
 from gsp_studio.core.params import Params
 
 RNG = np.random.default_rng(0)
@@ -14,8 +15,10 @@ W = RNG.random((20, 3)) ** 6
 X = RNG.poisson(40 * W @ RNG.random((3, 30))).astype(float)
 
 
-def loss(X, W, H, weights=1.0):
-    return float(np.sum(weights * kl_div(X, W @ H)))
+def loss(X, W, H, weights=1.0, largest=None):
+    fit = W @ H
+    least = FLOOR * 2.0 ** exponent_of(largest or X.max())
+    return float(np.sum(weights * kl_div(X, np.where(X > 0, np.maximum(fit, least), fit))))
 
 
 def params(method="gspkl", **changes):
@@ -118,7 +121,9 @@ def test_coefficients_of_other_images_lower_the_same_loss():
     squares = gs.apply_basis(new, W)
     assert ours.error * new.sum() <= loss(new, W, squares.H)
     np.testing.assert_allclose(ours.error, loss(new, W, ours.H) / new.sum(), rtol=1e-9)
-    np.testing.assert_allclose(ours.errors[2], loss(new[:, 2:3], W, ours.H[:, 2:3]) / new[:, 2].sum(), rtol=1e-9)
+    np.testing.assert_allclose(
+        ours.errors[2], loss(new[:, 2:3], W, ours.H[:, 2:3], largest=new.max()) / new[:, 2].sum(), rtol=1e-9
+    )
     # At the minimum the gradient of each coefficient that is not zero vanishes.
     gradient = W.T @ (1 - new / (W @ ours.H))
     assert np.abs(gradient * ours.H).max() < 1e-3 * new.sum(axis=0).max()

@@ -299,8 +299,8 @@ class MontagePanel(ViewPanel):
         if self._buffer is None or self._dataset is None:
             return
         height, width = self._dataset.image_shape
-        is_spectra = self._dataset.grid is not None
-        what = f"basis spectra of {width} bands" if is_spectra else f"basis images of {height} × {width}"
+        is_spectra, nouns = self._dataset.grid is not None, self._dataset.nouns
+        what = f"{nouns.bases} of {f'{width} {nouns.entries}' if is_spectra else f'{height} × {width}'}"
         ends = "bottom = 0, top" if is_spectra else "black = 0, white"
         order = "by energy" if self._is_by_energy else "tiles keep their places"
         text = (
@@ -308,7 +308,7 @@ class MontagePanel(ViewPanel):
             + (f"  ·  {len(self._frozen)} frozen" if self._frozen else "")
             + _judged(self._run)
         )
-        legend = self._spread.legend
+        legend = nouns.of(self._spread.legend)
         self._caption.setText(text)
         self._caption.tip = f"{text}\n\n{legend}" if legend else ""
 
@@ -324,12 +324,12 @@ class MontagePanel(ViewPanel):
             self.lockToggled.emit(int(self._shown.order[tile]))
 
     def _about(self, tile: int) -> str:
-        if self._shown is None:
+        if self._shown is None or self._dataset is None:
             return ""
         basis = int(self._shown.order[tile])
         does = "unlock" if basis in self._locked else "lock"
         lock = f"\nDouble-click the bar under it to {does} its sparsity (key L)"
-        return about_basis(self._shown, basis) + (lock if self._bars else "")
+        return about_basis(self._shown, basis, self._dataset.nouns) + (lock if self._bars else "")
 
     def _pick_more(self, tile: int, is_range: bool) -> None:
         """Ctrl adds a basis image to the selection or takes it out, Shift adds all tiles up to it."""

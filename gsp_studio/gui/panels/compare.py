@@ -17,6 +17,8 @@ from gsp_studio.gui.widgets.compare_column import CellView, CompareColumn
 from gsp_studio.gui.widgets.compared_cells import Cells, as_they_are, differences, in_cells
 from gsp_studio.gui.widgets.controls import Button, ElidedLabel, EmptyState
 from gsp_studio.gui.widgets.switch import Switch
+from gsp_studio.gui.widgets.worded import say_nouns, word_tip
+from gsp_studio.nouns import IMAGES
 
 if TYPE_CHECKING:
     from gsp_studio.core.truth import Truth
@@ -57,7 +59,7 @@ class ComparePanel(QWidget):
         self.add.setToolTip(f"Compare up to {_MOST} runs")
         self._pair = ElidedLabel()
         self._pair.setProperty("muted", True)
-        self._pair.tip = _MATCHED
+        self._nouns = IMAGES
         self._runs: tuple[RunEntry, ...] = ()
         #: What can be chosen: the runs, and the basis on the screen where it is none of them.
         self._offers: tuple[ComparedBasis, ...] = ()
@@ -89,7 +91,8 @@ class ComparePanel(QWidget):
         top.addWidget(self._pair, 1)
         top.addWidget(self.add)
         top.addWidget(self.mode)
-        self.mode.setToolTip(_SEEN)
+        word_tip(self.mode, _SEEN)
+        word_tip(self._pair, _MATCHED)
         self._heads, self._views = QHBoxLayout(), QHBoxLayout()
         self._views.setSpacing(2)
         self._views.setContentsMargins(0, 0, 0, 0)
@@ -118,6 +121,10 @@ class ComparePanel(QWidget):
         """The tiles side by side."""
         return tuple(column.view.tiles for column in self.columns)
 
+    @property
+    def _cell_views(self) -> tuple[CellView, ...]:
+        return (*(column.view for column in self.columns), self.turning)
+
     def _add_column(self) -> None:
         column = CompareColumn(len(self.columns), can_go=len(self.columns) >= _FEWEST)
         column.chosen.connect(self._choose)
@@ -131,6 +138,8 @@ class ComparePanel(QWidget):
         self._wire(tiles)
         if self._dataset is not None:
             tiles.set_dataset(self._dataset)
+        column.view.set_nouns(self._nouns)
+        say_nouns(column.view, self._nouns)
         tiles.set_colour_map(self._view.colours)
 
     def _wire(self, view: BasisTiles) -> None:
@@ -184,9 +193,10 @@ class ComparePanel(QWidget):
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Reshape from now on as this data set's images."""
-        self._comparison, self._dataset = None, dataset
-        for view in (*self.tiles, self.turning.tiles):
-            view.set_dataset(dataset)
+        self._comparison, self._dataset, self._nouns = None, dataset, dataset.nouns
+        for view in self._cell_views:
+            view.tiles.set_dataset(dataset)
+            view.set_nouns(self._nouns)
 
     def set_view(self, view: View) -> None:
         """Draw in this way: what white means, which colours."""
@@ -271,7 +281,7 @@ class ComparePanel(QWidget):
         self._show()
         for k, column in enumerate(self.columns):
             beside = agreement_beside(self._truth, column.key, self._runs, self._shown)
-            column.set_words(*comparison.words_of(k), beside)
+            column.set_words(*comparison.words_of(k, self._nouns), beside)
         self._tell_pair(-1)
 
     def set_truth(self, truth: Truth | None) -> None:
@@ -331,8 +341,9 @@ class ComparePanel(QWidget):
         is_there = found is not None and 0 <= tile < found.count
         text = found.words_of_cell(tile) if found is not None and is_there else ""
         self._pair.setText(text)
-        self._pair.tip = f"{text}\n\n{_MATCHED}" if text else _MATCHED
-        for view in (*(column.view for column in self.columns), self.turning):
+        matched = self._nouns.of(_MATCHED)
+        self._pair.tip = f"{text}\n\n{matched}" if text else matched
+        for view in self._cell_views:
             view.show_values(tile if is_there else -1)
 
     def showEvent(self, event: QShowEvent) -> None:

@@ -36,6 +36,7 @@ from gsp_studio.gui.session.undo import UndoHistory
 from gsp_studio.gui.session.warm_fit import WarmFit
 from gsp_studio.gui.state import Capabilities, Phase, RunEntry
 from gsp_studio.gui.texts import about_data, about_stability
+from gsp_studio.nouns import IMAGES, Nouns
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset, LoadOptions
@@ -97,7 +98,9 @@ class Session(QObject):
         self.seeds.changed.connect(lambda seeds: self.settings.make_room(len(seeds)))
         for doing in (self.loader, self.warm_fit, self.basis, analyses, self.exports, self.seeds):
             doing.activityChanged.connect(self.activity.set)
-        for failing in (control, live, self.warm_fit, self.basis, analyses, self.exports, self.seeds, self.reference):
+        for solving in (control, live):
+            solving.failed.connect(lambda sentence, details: self.failed.emit(self.nouns.of(sentence), details))
+        for failing in (self.warm_fit, self.basis, analyses, self.exports, self.seeds, self.reference):
             failing.failed.connect(self.failed)
         said = (control, live, self.basis, self.course, self.loader, analyses, self.exports, self.seeds, self.reference)
         for logging in (self.settings, *said):
@@ -152,6 +155,11 @@ class Session(QObject):
 
     # Data
 
+    @property
+    def nouns(self) -> Nouns:
+        """What texts call these data."""
+        return IMAGES if self.dataset is None else self.dataset.nouns
+
     def open(self, path: str | Path, options: LoadOptions | None = None) -> None:
         """Open a data set in the background; a layout that has to be guessed is shown first."""
         if self.phase.is_run:
@@ -171,7 +179,7 @@ class Session(QObject):
         self.warm_fit.retire()
         for part in (self.analyses, self.exports, self.seeds, self.reference):
             part.set_dataset(dataset)
-        self.dataset = dataset
+        self.dataset, self.runs.nouns = dataset, dataset.nouns
         self.runs.clear()
         self.settings.begin_anew(dataset)
         self.datasetChanged.emit(dataset)
@@ -215,7 +223,7 @@ class Session(QObject):
         elif self.basis.path.is_working and self.basis.path.stop():
             self.logged.emit("The solved path was stopped; its points are kept.")
         elif self.analyses.stability_check.cancel():
-            self.logged.emit("The check of the basis images was cancelled.")
+            self.logged.emit(f"The check of the {self.nouns.bases} was cancelled.")
         else:
             self.loader.cancel()
 
@@ -241,4 +249,4 @@ class Session(QObject):
 
     def _tell_stability(self, entry: RunEntry) -> None:
         self.display.set_view(replace(self.display.view, spread=True))
-        self.logged.emit(about_stability(entry))
+        self.logged.emit(about_stability(entry, self.nouns))

@@ -14,6 +14,7 @@ from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 from gsp_studio.gui.widgets.colour_bar import ColourBar, with_bar
 from gsp_studio.gui.widgets.compared_cells import Cells
 from gsp_studio.gui.widgets.controls import Button, ComboBox, ElidedLabel, plain
+from gsp_studio.nouns import IMAGES, Nouns
 
 _ORDINALS = ("First", "Second", "Third", "Fourth")
 _UNIT = "Of images of length 1. Point at a basis image to see the values of its own colours."
@@ -25,12 +26,17 @@ class CellView(QWidget):
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.tiles, self.bar = BasisTiles(name), ColourBar()
+        self._nouns = IMAGES
         self._title, self._cells = "", Cells(np.zeros((0, 0)), np.zeros(0))
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(0)
         box.addWidget(self.tiles, 1)
         box.addWidget(self.bar)
+
+    def set_nouns(self, nouns: Nouns) -> None:
+        """Name the data so."""
+        self._nouns = nouns
 
     def set_cells(self, title: str, cells: Cells) -> None:
         """Draw these."""
@@ -57,7 +63,7 @@ class CellView(QWidget):
     def show_values(self, cell: int) -> None:
         """Name the values of the colours of one cell; -1: of all."""
         ends = self._cells.ends(cell if cell < self._cells.values.shape[1] else -1)
-        self.bar.set_bar(self._title, self.tiles.colours, ends, _UNIT)
+        self.bar.set_bar(self._title, self.tiles.colours, ends, self._nouns.of(_UNIT))
 
 
 class CompareColumn(QWidget):

@@ -39,4 +39,4 @@ class ValueBar(ColourBar):
         self.setVisible(dataset.channels == 1 and dataset.grid is None)
         is_there = 0 <= basis < shown.W.shape[1]
         top = float(shown.W[:, basis].max()) if math.isnan(buffer.white) and is_there else buffer.white
-        self.set_bar("", self._colours, ("0", "max" if math.isnan(top) else f"{top:.3g}"), _TIP)
+        self.set_bar("", self._colours, ("0", "max" if math.isnan(top) else f"{top:.3g}"), dataset.nouns.of(_TIP))

@@ -43,7 +43,7 @@ from gsp_studio.gui.window.tour import Tour, hints_of
 from gsp_studio.gui.window.unsaved_work import UnsavedWork
 from gsp_studio.gui.window.view_menu import ViewMenu
 
-_NO_RUN = "Run takes images apart: open the Basis view (1)"
+_NO_RUN = "Run factorizes data: open the Basis view (1)"
 
 
 class MainWindow(Themed, QMainWindow):
@@ -268,7 +268,7 @@ class MainWindow(Themed, QMainWindow):
         sparsity = self.arrangement.panel(SparsityPanel)
         run = self.arrangement.panel(RunPanel)
         bars = self.arrangement.panel(MontagePanel) if sparsity.bars.isHidden() else sparsity.bars
-        hints = hints_of(self.open_button, run, sparsity.slider, bars, self.centre.bar)
+        hints = hints_of(self.open_button, run, sparsity.slider, bars, self.centre.bar, self.session.nouns)
         self.tour = Tour(hints, self)
         self.tour.ended.connect(self._forget_tour)
         self.tour.show_hint(0)

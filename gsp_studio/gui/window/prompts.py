@@ -19,6 +19,7 @@ from gsp_studio.gui.dialogs.question import is_confirmed
 from gsp_studio.gui.network.state import SUFFIXES as NETWORKS
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.store import SUFFIX
+from gsp_studio.gui.widgets.worded import say_nouns
 from gsp_studio.io.dataset import LoadOptions
 from gsp_studio.io.export.options import ExportOptions
 from gsp_studio.io.logfile import log_folder
@@ -221,6 +222,7 @@ class Prompts(QObject):
             dialog.set_note(_PROJECTED.format(listed.name, shown.target))
         elif listed is not None and session.runs.index < 0:
             dialog.set_note(_NO_RUN)
+        say_nouns(dialog, dataset.nouns)
         dialog.exportRequested.connect(lambda folder, parts: self._export(Path(folder), entry, parts))
         _show(dialog)
 
@@ -246,6 +248,7 @@ class Prompts(QObject):
             above = Path(str(self._settings.value("export", str(Path.home()))))
             dialog = ApplyDialog(entry.name, above, self._window)
             dialog.applyRequested.connect(lambda path, folder: self._session.exports.apply(path, folder, entry))
+            say_nouns(dialog, self._session.nouns)
             _show(dialog)
 
     def copy(self, kind: str) -> None:
@@ -314,6 +317,7 @@ class Prompts(QObject):
         study.finished.connect(dialog.set_study)
         study.failed.connect(dialog.set_problem)
         self._rank = dialog
+        say_nouns(dialog, dataset.nouns)
         _show(dialog)
 
     def _forget_rank(self) -> None:
@@ -334,7 +338,8 @@ class Prompts(QObject):
         """Show all keys."""
         from gsp_studio.gui.dialogs.keys import KeysDialog
 
-        _show(KeysDialog(menus.keys() + _MORE_KEYS, self._window))
+        more = [(keys, self._session.nouns.of(text)) for keys, text in _MORE_KEYS]
+        _show(KeysDialog(menus.keys() + more, self._window))
 
     def guide(self) -> None:
         """Show the guide."""

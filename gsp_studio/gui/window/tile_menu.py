@@ -99,7 +99,10 @@ class TileMenu(QObject):
         verb = {"reseed": "Re-seed"}.get(kind, kind.capitalize())
         of_each = "Each of them" if len(display.marked) > 1 else "It"
         if is_confirmed(
-            self._window, f"{verb} basis {names}?", f"{of_each} {_ASKED[kind]}. Steps of a run cannot be undone.", verb
+            self._window,
+            f"{verb} basis {names}?",
+            f"{of_each} {self._session.nouns.of(_ASKED[kind])}. Steps of a run cannot be undone.",
+            verb,
         ):
             edit: Callable[[tuple[int, ...]], None] = getattr(live, kind)
             edit(display.marked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import traceback
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -267,6 +268,14 @@ def origin_words(origin: tuple[int, int], params: Params) -> str:
         return f", from run {origin[0]}"
     seeds = "" if params.seed_basis is None else f", {plural(params.seed_basis.shape[1], 'seed')}"
     return seeds if isinstance(params.init, str) else f"{seeds}, refined"
+
+
+def title_of(entry: RunEntry) -> str:
+    """Name and settings of a run in a line; the run that it comes from once, where its name says it too."""
+    settings, _, last = entry.label.rpartition(", ")
+    origin = last.removeprefix("from ")
+    is_said = re.search(rf"\b{re.escape(origin)}\b", entry.name, re.IGNORECASE)
+    return f"{entry.name}: {settings if is_said else entry.label}"
 
 
 def _kept(records: Sequence[Record]) -> int:

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from gsp_studio.gui.dialogs.answer_row import answer_row
 from gsp_studio.gui.state import RunEntry
+from gsp_studio.gui.texts import title_of
 from gsp_studio.gui.widgets.controls import ComboBox, label
 from gsp_studio.gui.widgets.number_field import WholeNumber
 from gsp_studio.gui.widgets.worded import Worded, word_tip
@@ -84,7 +85,7 @@ class ExportDialog(QDialog):
         box = QVBoxLayout(self)
         box.setContentsMargins(24, 24, 24, 16)
         box.setSpacing(8)
-        box.addWidget(label(f"{entry.name}: {entry.label}"))
+        box.addWidget(label(title_of(entry)))
         self._note = label(muted=True, wrap=True)
         self._note.hide()
         box.addWidget(self._note)

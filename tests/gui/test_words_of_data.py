@@ -148,7 +148,7 @@ def test_no_text_of_the_window_calls_spectra_images(window: MainWindow, tmp_path
         found += [text for text in wrong_in(texts_of(window)) if "TIFF" not in text]  # what opens the first data
         if window.tour is not None:
             window.tour.next.click()
-    session.check_stability()
+    session.stability.check()
     wait_until(lambda: session.runs.current is not None and session.runs.current.stability is not None)
     found += wrong_in(texts_of(window))
     session.slider.toggle_locked(0)

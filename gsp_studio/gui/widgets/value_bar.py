@@ -25,6 +25,9 @@ class ValueBar(ColourBar):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent, width=_WIDTH)
         self._colours = colour_table(View.colours)[:GAP]
+        policy = self.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # the line that it stands in is the same for colours and curves
+        self.setSizePolicy(policy)
 
     def set_colour_map(self, name: str) -> None:
         """Take the colours of images from the next basis on."""

@@ -288,7 +288,7 @@ ACTIONS: tuple[Action | Section, ...] = (
         "stability",
         "&Run",
         "How st&able are these basis images?",
-        lambda w: w.session.check_stability(),
+        lambda w: w.session.stability.check(),
         "Shift+U",
         offered=_can_continue,
     ),

@@ -310,11 +310,12 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
     )
     if run.truth:
         print("\n".join(lines_of(dict(run.truth))), file=words)
-    for caution in cautions_of(result.W, result.gram):
+    for caution in cautions_of(result.W, result.gram, dataset.nouns):
         print(f"gsp-studio: {caution.sentence}", file=sys.stderr)
     if result.dead:
         many = f"{len(result.dead)} basis images are" if len(result.dead) > 1 else "1 basis image is"
-        print(f"gsp-studio: {many} dead (zero, or used by no image); try --reseed-dead", file=sys.stderr)
+        words_of_dead = dataset.nouns.of(f"{many} dead (zero, or used by no image)")
+        print(f"gsp-studio: {words_of_dead}; try --reseed-dead", file=sys.stderr)
     print(f"{len(paths)} files in {out}", file=words)
     LOG.info("%s: error %.3f %%, %d iterations, %s", out, 100 * result.error, result.n_iter, outcome.reason.value)
     code = {FinishReason.CANCELLED: INTERRUPTED, FinishReason.FAILED: BAD_INPUT}.get(outcome.reason, 0)

@@ -14,7 +14,7 @@ from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image
 from gsp_studio.gui.state import DisplayedBasis
 from gsp_studio.gui.texts import percent
 from gsp_studio.gui.widgets.adaptive_split import AdaptiveSplit
-from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, label, label_row
+from gsp_studio.gui.widgets.controls import Button, ElidedLabel, canvas, label, label_row
 from gsp_studio.gui.widgets.dataset_pictures import columns_of, long_name, pictures_of
 from gsp_studio.gui.widgets.error_map import ErrorMap
 from gsp_studio.gui.widgets.film_strip import FilmStrip
@@ -24,6 +24,7 @@ from gsp_studio.gui.widgets.switch import Switch
 from gsp_studio.gui.widgets.trace import TracePlot
 from gsp_studio.gui.widgets.view_panel import ViewPanel
 from gsp_studio.gui.widgets.whole_picture import WholePicture
+from gsp_studio.gui.widgets.worded import Worded, word_name
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
@@ -54,8 +55,10 @@ class InspectorPanel(ViewPanel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(_OPEN, "Press Run (Space): a basis is needed to take an image apart", parent=parent)
         self.view = Switch("What to inspect", ("Images", "Average squared error", "Whole picture"))
+        Worded(self.view.buttons[IMAGES], Button.setText, "Images")
         self.picture = WholePicture()
         self.order = Switch("Order of the images", ("Data order", "Largest error first"))
+        word_name(self.order, "Order of the images")
         self.strip, self.parts = FilmStrip("Images of the data set"), PartsStrip("Basis images in this image")
         self.plates, self.map = FitPlates(), ErrorMap()
         self.trace, self._basis = TracePlot(), -1
@@ -274,23 +277,24 @@ class InspectorPanel(ViewPanel):
         shown, k = self._shown, self.parts.hot
         assert shown is not None
         known = self._errors if self._errors_of is shown else None
-        number, name = f"image {self._image + 1}", dataset.names[self._image]
+        nouns = dataset.nouns
+        number, title = f"{nouns.sample} {self._image + 1}", dataset.names[self._image]
         self._facts.setText(
-            f"{number} of {dataset.X.shape[1]}  ·  {'' if name == number else f'{name}  ·  '}"
+            f"{number} of {dataset.X.shape[1]}  ·  {'' if title == number else f'{title}  ·  '}"
             f"error {_error_of(fit.error)}, overall {percent(shown.error if known is None else known.error)}"
         )
         count = np.count_nonzero(fit.shares)
         if k < 0:
-            self._words.setText(_HINT if count else "No basis image is used for this image")
-            told = f"made of {count} of {len(fit.h)} basis images, largest share first" if count else ""
+            self._words.setText(nouns.of(_HINT if count else "No basis image is used for this {nouns.sample}"))
+            told = f"made of {count} of {len(fit.h)} {nouns.bases}, largest share first" if count else ""
             self._parts_words.setText(told)
             return
         overall = (
             "overall: computing..." if known is None else f"{_change(known.error, float(known.without[k]))} overall"
         )
-        here = "a zero image has no relative error"
+        here = f"a zero {nouns.sample} has no relative error"
         if math.isfinite(fit.error):
-            here = f"{_change(fit.error, float(fit.without[k]))} for this image"
+            here = f"{_change(fit.error, float(fit.without[k]))} for this {nouns.sample}"
         self._words.setText(f"Without basis {k + 1}: {here}, {overall}")
         self._parts_words.setText(f"coefficient {fit.h[k]:.4g}  ·  share {100 * fit.shares[k]:.1f} %")
 

@@ -157,7 +157,7 @@ class SpectraPanel(ViewPanel):
         self._dataset, self._has_data = dataset, True
         self._basis = self._band = 0
         self._place = self._region = None
-        self._empty_words = (_OPEN, "", _NO_BASIS if dataset.grid is not None else _NO_SCENE)
+        self.set_running(_NO_BASIS if dataset.grid is not None else _NO_SCENE)
         self._axis = spectral_axis(dataset)
         self.plot.set_axis(*self._axis)
         self.set_shown(None)

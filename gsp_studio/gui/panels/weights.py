@@ -30,6 +30,7 @@ from gsp_studio.gui.widgets.paint_view import Brush, PaintView
 from gsp_studio.gui.widgets.preset_bar import Preset, PresetBar
 from gsp_studio.gui.widgets.view_panel import ViewPanel
 from gsp_studio.gui.widgets.weight_legend import WeightLegend
+from gsp_studio.gui.widgets.worded import Worded, word_label, word_tip
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
@@ -63,8 +64,9 @@ class WeightsPanel(Themed, ViewPanel):
         self.bar = BrushBar()
         self.undo_button, self.redo_button = Button(), Button()
         self.presets = PresetBar()
-        self.mean_button, self.residual_button = Button("Mean image"), Button("Residual")
-        self._under_pointer, self._help = label(_HINT), label("Keys", muted=True)
+        self.mean_button, self.residual_button = Button(), Button("Residual")
+        Worded(self.mean_button, Button.setText, "Mean image")
+        self._under_pointer, self._help = word_label(label(), _HINT), label("Keys", muted=True)
         self._dataset: Dataset | None = None
         self._mean: Array | None = None
         self._residual: Array | None = None
@@ -93,11 +95,11 @@ class WeightsPanel(Themed, ViewPanel):
             (self.residual_button, "Paint on the mean squared residual of the basis: bright is where the error is"),
         ):
             button.setCheckable(True)
-            button.setToolTip(said)
+            word_tip(button, said)
             grounds.addButton(button)
         self.mean_button.setChecked(True)
-        self.canvas.setAccessibleDescription(_TEACH)
-        self._help.setToolTip(_TEACH)
+        Worded(self.canvas, QWidget.setAccessibleDescription, _TEACH)
+        word_tip(self._help, _TEACH)
 
     def _lay_out(self) -> None:
         tools = _row(self.bar)

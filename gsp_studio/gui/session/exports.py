@@ -11,6 +11,7 @@ from gsp_studio.gui.jobs.application import ApplyJob, ApplyRequest
 from gsp_studio.gui.jobs.export import ExportJob, ExportRequest
 from gsp_studio.gui.texts import error_texts
 from gsp_studio.io.export.options import ExportOptions
+from gsp_studio.nouns import IMAGES
 
 if TYPE_CHECKING:
     from gsp_studio.gui.state import RunEntry
@@ -49,7 +50,8 @@ class Exports(ExportJob):
 
         has_pictures = self._dataset is not None and self._dataset.whole is not None
         offered = {name: extra for name, extra in EXTRAS.items() if name != "pictures" or has_pictures}
-        return {name: (extra.title, extra.what) for name, extra in offered.items()}
+        nouns = IMAGES if self._dataset is None else self._dataset.nouns
+        return {name: (extra.title, nouns.of(extra.what)) for name, extra in offered.items()}
 
     def export(self, directory: str | Path, entry: RunEntry | None, parts: ExportOptions | None = None) -> None:
         """Write a run into a folder, in the background; by default all of its parts."""

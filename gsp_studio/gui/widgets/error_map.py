@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtWidgets import QFrame, QWidget
 
-from gsp_studio.gui.texts import percent
+from gsp_studio.gui.texts import percent, plural
 from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, label_row
 from gsp_studio.gui.widgets.image_plates import Plate, Plates
 from gsp_studio.gui.widgets.tile_view import colour_table
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gsp_studio.core.residuals import Residuals
     from gsp_studio.io.dataset import Dataset
 
-_WAIT = "Computing the errors of all images..."
+_WAIT = "Computing the errors..."
 _TITLE = "Average squared error, brighter is larger"
 
 
@@ -26,7 +26,7 @@ class ErrorMap(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.plates = Plates("Average squared error of every pixel")
+        self.plates = Plates("Average squared error, entry by entry")
         self._facts = ElidedLabel()
         self._drawn: Residuals | None = None
         box = canvas(self, "plot")
@@ -51,7 +51,9 @@ class ErrorMap(QFrame):
         # The last colour of the table is for what lies between tiles.
         table = colour_table("magma")[:255]
         self.plates.set_plates((Plate(_TITLE, image, table, 0.0, top or 1.0, ("0", f"{top:.3g}")),))
+        nouns = dataset.nouns
+        place = f"row {row + 1}, column {column + 1}" if dataset.grid is None else f"{nouns.entry} {column + 1}"
         self._facts.setText(
-            f"{len(errors.images)} images  ·  mean {errors.pixels.mean():.4g}  ·  largest {top:.4g} at row {row + 1}, "
-            f"column {column + 1}  ·  error {percent(errors.error)}"
+            f"{plural(len(errors.images), nouns.sample, nouns.samples)}  ·  mean {errors.pixels.mean():.4g}  ·  "
+            f"largest {top:.4g} at {place}  ·  error {percent(errors.error)}"
         )

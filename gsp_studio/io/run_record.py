@@ -79,6 +79,8 @@ class ExportedRun(RunRecord):
         Annotations: name, note, tags, basis images that were accepted and rejected.
     truth : mapping, plain JSON
         How it agrees with a reference, as `truth_file.describe_agreement` gives it; empty where there is none.
+    normalized : str
+        How its basis images are scaled for other programs, in the words of `normalization.NORMS`; "" for not at all.
     """
 
     result: Result
@@ -86,6 +88,7 @@ class ExportedRun(RunRecord):
     versions: Mapping[str, str] = field(default_factory=dict)
     remarks: Mapping[str, Any] = field(default_factory=dict)
     truth: Mapping[str, Any] = field(default_factory=dict)
+    normalized: str = ""
 
     def as_done(self) -> tuple[Params, dict[int, list[Params | Edit]]]:
         """Start and steering of a run that ends where this one did."""

@@ -44,7 +44,12 @@ def with_seeds(params: Params, seeds: Sequence[Seed]) -> Params:
     if not seeds:
         return params
     columns = np.column_stack([seed.values for seed in seeds])
-    return replace(params, seed_basis=columns, seed_hold=",".join(seed.hold for seed in seeds))
+    return replace(
+        params,
+        seed_basis=columns,
+        seed_hold=",".join(seed.hold for seed in seeds),
+        seed_names=tuple(seed.name for seed in seeds),
+    )
 
 
 def holds_of(params: Params) -> tuple[str, ...]:
@@ -74,12 +79,14 @@ def released_after(params: Params) -> int:
     return HELD_FIRST if "first" in holds_of(params) else 0
 
 
-def holds_without(params: Params, basis: int) -> str:
-    """`Params.seed_hold` after a basis image was taken away: those behind it move up by 1."""
-    words = list(holds_of(params))
+def without_seed(params: Params, basis: int) -> Params:
+    """Parameters after a basis image was taken away: holds and names of the seeds behind it move up by 1."""
+    words, names = list(holds_of(params)), params.seed_names
     if basis < len(words):
         words = [*words[:basis], *words[basis + 1 :], "free"]
-    return ",".join(words) if words else params.seed_hold
+    if basis < len(names):
+        names = (*names[:basis], *names[basis + 1 :], "")  # as many as there are columns of `seed_basis`
+    return replace(params, seed_hold=",".join(words) if words else params.seed_hold, seed_names=names)
 
 
 def seeded(W0: Array, seeds: Any) -> Array:
@@ -115,5 +122,8 @@ def check_seeds(params: Params, m: int, is_known: bool) -> None:
     empty = np.flatnonzero(seeds.max(axis=0) == 0)
     if len(empty):
         raise ValueError(f"seed {empty[0] + 1} is zero everywhere; a seed needs a value > 0")
+    if len(params.seed_names) not in (0, count):
+        entries = len(params.seed_names)
+        raise ValueError(f"seed_names has {entries} entries for {count} seeds; accepted are 0 and {count}")
     if len(words) not in (1, count):
         raise ValueError(f"seed_hold has {len(words)} entries for {count} seeds; accepted are 1 and {count}")

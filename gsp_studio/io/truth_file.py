@@ -16,6 +16,8 @@ from gsp_studio.io.dataset import Dataset, DatasetError
 from gsp_studio.io.references import Sizes, as_rows, as_spectra, read_arrays, split_place
 
 TABLE = "truth.csv"
+#: The reference itself in an export; `read_truth` reads it.
+REFERENCE = "reference.npz"
 #: Usual names of reference arrays, by what they are.
 _USUAL = {"spectra": ("m", "endmembers", "s", "spectra"), "abundances": ("a", "abundances", "maps"), "labels": ("gt",)}
 #: Classes at most: more different values are no labels.
@@ -93,6 +95,18 @@ def describe_agreement(agreement: Agreement) -> dict[str, Any]:
         "accuracy": _or_none(agreement.accuracy),
         "materials": each,
     }
+
+
+def write_reference(path: Path, truth: Truth) -> None:
+    """Write a reference as arrays M (m, q), and A (q, n) or labels gt (n,), where it has them."""
+    arrays: dict[str, Array] = {}
+    if truth.spectra is not None:
+        arrays["M"] = truth.spectra
+    if truth.abundances is not None and truth.is_labels:
+        arrays["gt"] = truth.abundances.argmax(axis=0)
+    elif truth.abundances is not None:
+        arrays["A"] = truth.abundances
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
 
 def write_agreement(path: Path, told: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 from gsp_studio.gui.widgets.compare_column import CellView, CompareColumn
 from gsp_studio.gui.widgets.compared_cells import Cells, as_they_are, differences, in_cells
 from gsp_studio.gui.widgets.controls import Button, ElidedLabel, EmptyState
+from gsp_studio.gui.widgets.reference_button import ReferenceButton
 from gsp_studio.gui.widgets.switch import Switch
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class ComparePanel(QWidget):
         self.turning = CellView("Basis images of the runs in turn")
         self.add = Button("Add a run")
         self.add.setToolTip(f"Compare up to {_MOST} runs")
+        self.reference = ReferenceButton()
         self._pair = ElidedLabel()
         self._pair.setProperty("muted", True)
         self._pair.tip = _MATCHED
@@ -87,6 +89,7 @@ class ComparePanel(QWidget):
         top.setContentsMargins(12, 6, 12, 6)
         top.setSpacing(16)
         top.addWidget(self._pair, 1)
+        top.addWidget(self.reference)
         top.addWidget(self.add)
         top.addWidget(self.mode)
         self.mode.setToolTip(_SEEN)
@@ -178,6 +181,7 @@ class ComparePanel(QWidget):
         session.display.viewChanged.connect(self.set_view)
         session.analyses.comparisonReady.connect(self.set_comparison)
         session.reference.changed.connect(self.set_truth)
+        self.reference.asked.connect(session.reference.load)
         self.compareRequested.connect(session.analyses.compare)
 
     # What is shown
@@ -185,6 +189,7 @@ class ComparePanel(QWidget):
     def set_dataset(self, dataset: Dataset) -> None:
         """Reshape from now on as this data set's images."""
         self._comparison, self._dataset = None, dataset
+        self.reference.set_dataset(dataset)
         for view in (*self.tiles, self.turning.tiles):
             view.set_dataset(dataset)
 

@@ -95,6 +95,7 @@ class Session(QObject):
         analyses.stabilityFound.connect(lambda of, found: self._tell_stability(self.runs.keep_stability(of, found)))
         self.loader.opened.connect(self._opened)
         self.seeds.changed.connect(lambda seeds: self.settings.make_room(len(seeds)))
+        self.reference.changed.connect(self.exports.set_truth)
         for doing in (self.loader, self.warm_fit, self.basis, analyses, self.exports, self.seeds):
             doing.activityChanged.connect(self.activity.set)
         for failing in (control, live, self.warm_fit, self.basis, analyses, self.exports, self.seeds, self.reference):

@@ -153,7 +153,7 @@ class Params:
         How seeds are treated, see `core.seeds.HOLDS`: "free", "first" or "always"; one for all, or one for each,
         separated by commas.
     seed_names : tuple of str
-        Where the seeds come from, for people: one for each, or none. They change nothing in a run.
+        Where each seed comes from, for people; empty where that is not known.
     frozen : tuple of int
         Basis images that keep their pixels, bit for bit; the others share what these leave of the target's budget.
         Changed in a run, it is what freezes and releases them.
@@ -235,7 +235,7 @@ class Params:
         is_flag=False,
         metavar="HOLD",
     )
-    seed_names: tuple[str, ...] = _describe((), "Names of seeds", "where the seeds come from", is_flag=False)
+    seed_names: tuple[str, ...] = _describe((), "Names of seeds", "where each seed comes from", is_flag=False)
     frozen: tuple[int, ...] = _describe((), "Frozen", "basis images that keep their pixels", is_flag=False)
     n_sweeps: int = _describe(10, "Sweeps", "most HALS sweeps of one factor's update", Range(1), is_flag=False)
     n_steps: int = _describe(20, "Steps", "most gradient steps of one factor's update", Range(1), is_flag=False)
@@ -271,8 +271,7 @@ class Params:
 
     def with_factors(self, W: Any, H: Any, **changes: Any) -> Params:
         """Those of a run that begins with factors and goes straight on from them; `changes` of other fields."""
-        no_seeds = {name: NO_ARRAYS[name] for name in ("seed_basis", "seed_hold", "seed_names")}
-        begun = {"rank": len(H), "init": (W, H), "continuation": 0, **no_seeds}
+        begun = {"rank": len(H), "init": (W, H), "continuation": 0, **NO_SEEDS}
         return replace(self, **{**begun, **changes})
 
     def unusual(self, without: Collection[str] = ()) -> dict[str, Any]:
@@ -288,14 +287,10 @@ class Params:
         return self.sparsity * n_iter / self.continuation
 
 
+#: Values of the parameters of seeds without any.
+NO_SEEDS: dict[str, Any] = {"seed_basis": None, "seed_hold": "free", "seed_names": ()}
 #: Parameters that belong to the images of one data set, and their values without any.
-NO_ARRAYS: dict[str, Any] = {
-    "weights": None,
-    "frozen": (),
-    "seed_basis": None,
-    "seed_hold": "free",
-    "seed_names": (),
-}
+NO_ARRAYS: dict[str, Any] = {"weights": None, "frozen": (), **NO_SEEDS}
 #: Description of each parameter, by name.
 PARAMETERS: dict[str, Parameter] = {part.name: part.metadata["parameter"] for part in fields(Params)}
 

@@ -116,7 +116,7 @@ def test_names_of_seeds_follow_their_columns_and_change_nothing(mixture):
     named, plain = (gs.factorize(X, replace(params, seed_names=names)) for names in (params.seed_names, ()))
     np.testing.assert_array_equal(named.W, plain.W)
     assert named.params.with_factors(named.W, named.H).seed_names == ()
-    with pytest.raises(ValueError, match="seed_names has 1 entries for 3 seeds; accepted are 0 and 3"):
+    with pytest.raises(ValueError, match="1 seed_names for 3 seeds; accepted are none and 3"):
         gs.factorize(X, replace(params, seed_names=("water",)))
 
 

@@ -93,7 +93,7 @@ class PixelFit(QWidget):
             Curve("fit" if without < 0 else f"without {without + 1}", made, "", 1.0, is_dashed=True),
             Curve("pixel", fit.x, "", 2.0),
         ]
-        for k in np.flatnonzero(fit.shares):
+        for k in map(int, np.flatnonzero(fit.shares)):
             name = f"{k + 1}, {seeds[k]}" if k < len(seeds) and seeds[k] else f"{k + 1}"
             width = 2.5 if k == without else 1.2
             curves.append(Curve(name, fit.h[k] * fit.W[:, k], COLOURS[k % len(COLOURS)], width))

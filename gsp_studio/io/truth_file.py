@@ -12,10 +12,13 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.core.truth import Agreement, Truth
+from gsp_studio.io.csv_text import plain_text
 from gsp_studio.io.dataset import Dataset, DatasetError
 from gsp_studio.io.references import Sizes, as_rows, as_spectra, read_arrays, split_place
 
 TABLE = "truth.csv"
+#: The reference itself in an export; `read_truth` reads it.
+REFERENCE = "reference.npz"
 #: Usual names of reference arrays, by what they are.
 _USUAL = {"spectra": ("m", "endmembers", "s", "spectra"), "abundances": ("a", "abundances", "maps"), "labels": ("gt",)}
 #: Classes at most: more different values are no labels.
@@ -99,10 +102,20 @@ def describe_agreement(agreement: Agreement) -> dict[str, Any]:
     }
 
 
+def write_reference(path: Path, truth: Truth) -> None:
+    """Write a reference as arrays M (m, q), and A (q, n) or labels gt (n,), where it has them."""
+    arrays: dict[str, Array] = {}
+    if truth.spectra is not None:
+        arrays["M"] = truth.spectra
+    if truth.abundances is not None and truth.is_labels:
+        arrays["gt"] = truth.abundances.argmax(axis=0)
+    elif truth.abundances is not None:
+        arrays["A"] = truth.abundances
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+
+
 def write_agreement(path: Path, told: dict[str, Any]) -> None:
     """Write what `describe_agreement` gives as a table, a material a line."""
-    from gsp_studio.io.export.components import plain_text
-
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         names = ("name", "basis", "angle", "rmse", "rmse_scaled")

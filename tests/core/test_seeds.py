@@ -121,6 +121,20 @@ def test_factors_that_go_on_replace_the_seeds(mixture):
     assert (onward.seed_basis, onward.seed_hold) == (None, "free")
 
 
+def test_names_of_seeds_follow_their_columns_and_change_nothing(mixture):
+    X, M = mixture
+    seeds = [Seed("water", M[:, 0]), Seed("tree", M[:, 1], "first"), Seed("soil", M[:, 2])]
+    params = with_seeds(gs.Params(4, "ahals", max_iter=3), seeds)
+    assert params.seed_names == ("water", "tree", "soil")
+    assert edited_params(Kill(1), params).seed_names == ("water", "soil", "")
+    assert edited_params(Kill(3), params).seed_names == ("water", "tree", "soil")
+    named, plain = (gs.factorize(X, replace(params, seed_names=names)) for names in (params.seed_names, ()))
+    np.testing.assert_array_equal(named.W, plain.W)
+    assert named.params.with_factors(named.W, named.H).seed_names == ()
+    with pytest.raises(ValueError, match="1 seed_names for 3 seeds; accepted are none and 3"):
+        gs.factorize(X, replace(params, seed_names=("water",)))
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

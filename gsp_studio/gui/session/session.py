@@ -95,6 +95,7 @@ class Session(QObject):
             compared.connect(lambda *_: analyses.find_residual(self.runs.current))
         self.loader.opened.connect(self._opened)
         self.seeds.changed.connect(lambda seeds: self.settings.make_room(len(seeds)))
+        self.reference.changed.connect(self.exports.set_truth)
         for doing in (self.loader, self.warm_fit, self.basis, analyses, self.exports, self.seeds):
             doing.activityChanged.connect(self.activity.set)
         for solving in (control, live):

@@ -73,7 +73,8 @@ class SessionStore(QObject):
         session.runs.noted.connect(lambda _: self._note())
         session.runs.stabilityFound.connect(self._note_stability)
         session.settings.weightsChanged.connect(lambda _: self._touch())
-        session.seeds.changed.connect(lambda _: self._touch())
+        for changed in (session.seeds.changed, session.reference.changed):
+            changed.connect(lambda _: self._touch())
         session.phaseChanged.connect(lambda _: self._tell_modified())
 
     @property
@@ -97,6 +98,7 @@ class SessionStore(QObject):
         return {
             "choice": session.settings.choice.as_json(),
             "seeds": seeds_as_json(session.seeds.seeds) if session.seeds.seeds else [],
+            "reference": session.reference.as_json,
             "view": asdict(session.display.view),
             "marked": list(session.display.marked),
             "shown_run": shown,
@@ -121,7 +123,7 @@ class SessionStore(QObject):
             self.failed.emit("There is nothing to save yet; open some images first.", "")
             return
         dataset, runs, weights, state = session.dataset, session.runs.entries, session.settings.weights, self.state()
-        seeds = session.seeds.seeds
+        seeds, truth = session.seeds.seeds, session.reference.truth
         refined = session.refined.entry()
         all_runs = runs if refined is None else (*runs, refined)
         if refined is not None:
@@ -137,7 +139,8 @@ class SessionStore(QObject):
             if session.dataset is dataset:  # else other data have been opened meanwhile
                 self.path, self.has_data, self._stamp = written, with_data, _stamp_of(written)
                 is_same = session.runs.entries is runs and session.settings.weights is weights
-                self._touch(not (is_same and session.seeds.seeds is seeds))
+                is_same = is_same and session.seeds.seeds is seeds and session.reference.truth is truth
+                self._touch(not is_same)
             self.saved.emit(written)
 
         def failed(error: Exception) -> None:
@@ -186,6 +189,7 @@ class SessionStore(QObject):
         session.set_dataset(found.dataset)
         session.settings.set_weights(found.weights)
         session.seeds.show(found.seeds)
+        session.reference.bring_back(*found.reference)
         state = found.state
         session.restoration.bring_back(
             found.runs,

@@ -16,8 +16,8 @@ from gsp_studio.core.application import Application, applications, quotient
 from gsp_studio.core.params import Params
 from gsp_studio.core.seeds import seed_of
 from gsp_studio.io.atomic import ExportError
+from gsp_studio.io.csv_text import plain_text
 from gsp_studio.io.dataset import Dataset, LoadOptions, as_images
-from gsp_studio.io.export.components import plain_text
 from gsp_studio.io.export.run_folder import check_directory, write_together
 from gsp_studio.io.run_json import PROGRAM, describe_data, params_json, write_json
 from gsp_studio.io.versions import versions_now

@@ -16,13 +16,12 @@ from gsp_studio.arrays import Array
 from gsp_studio.core.hyperspy_signals import axes_entries, images_and_curves
 from gsp_studio.core.seeds import seed_of
 from gsp_studio.io.atomic import ExportError, careful_hdf5
+from gsp_studio.io.csv_text import plain_text
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.run_record import ExportedRun
 
 Writers = dict[str, Callable[[Path], object]]
 
-#: Beginnings that spreadsheets take for a formula, signs of full width as well.
-_FORMULA = re.compile(r"[\t\r\n]|[\s\x00-\x1f\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 #: Pixels a unit that tags of resolution can hold: ratios of numbers of 32 bits.
 _LEAST, _MOST = 1e-8, 1e8
 #: Metres of units of length.
@@ -188,8 +187,3 @@ def _listed(parts: Any) -> str:
 
 def _ascii(unit: str) -> str:
     return _ASCII.get(unit, unit).encode("ascii", "replace").decode().replace(",", " ").replace("}", " ")
-
-
-def plain_text(text: str) -> str:
-    """A text that no spreadsheet takes for a formula: some look for one behind spaces, tabs and line ends."""
-    return f"'{text}" if _FORMULA.match(text) else text

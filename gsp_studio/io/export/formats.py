@@ -27,6 +27,7 @@ from gsp_studio.core.residuals import residuals
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.io.atomic import ExportError, careful_hdf5
 from gsp_studio.io.axes import axes_json
+from gsp_studio.io.csv_text import plain_text
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.components import (
     centimetre_tags,
@@ -35,7 +36,6 @@ from gsp_studio.io.export.components import (
     envi_writers,
     hyperspy_writers,
     map_writers,
-    plain_text,
     spectra_writers,
 )
 from gsp_studio.io.export.figures import TILE, FigureStyle, labelled_montage

@@ -41,7 +41,7 @@ from gsp_studio.io.run_json import PROGRAM, RUN, arrays_of, describe, write_json
 from gsp_studio.io.run_record import ExportedRun
 from gsp_studio.io.schema import INPUTS
 from gsp_studio.io.swap import complete, staging_folder, swap
-from gsp_studio.io.truth_file import TABLE, write_agreement
+from gsp_studio.io.truth_file import REFERENCE, TABLE, write_agreement, write_reference
 
 SCRIPT = "repeat.py"
 #: Folders within an export.
@@ -55,7 +55,7 @@ MAPS = "maps.png"
 _NAMES = (
     r"basis/basis_[0-9]+\.png",
     r"(montage|maps)\.png",
-    r"(factors|inputs)\.npz",
+    r"(factors|inputs|reference)\.npz",
     r"(history|truth)\.csv",
     r"H\.npy",
     r"H\.zarr\.zip",
@@ -153,6 +153,8 @@ def export_run(
         writers["history.csv"] = lambda path: _write_history(path, run.result)
     if run.truth:
         writers[TABLE] = lambda path: write_agreement(path, dict(run.truth))
+    if (reference := run.reference) is not None:
+        writers[REFERENCE] = lambda path: write_reference(path, reference)
     scaled = normalized(run, options.normalize) if options.extras else run
     style = FigureStyle(options.scale, options.zoom, options.order, options.palette, check)
     for name in options.extras:

@@ -91,13 +91,14 @@ def new_run(
     weights: Array | None = None,
     scheduler: str = "",
     seeds: Sequence[Seed] = (),
+    mask: Array | None = None,
 ) -> Runner:
     """A run of what the panels say, on a cluster where one is named; ValueError when the data cannot have it."""
     X = dataset.X
     params = replace(choice.params, weights=weights_in_force(choice.params.method, weights, len(X)))
     params = with_seeds(params, seeds)
     check_params(params, *X.shape)
-    spec = RunSpec(X, params, choice.backend, solver_threads(), fingerprint=dataset.fingerprint, scheduler=scheduler)
+    spec = RunSpec(X, params, choice.backend, solver_threads(), mask, dataset.fingerprint, scheduler)
     return Runner(spec)
 
 

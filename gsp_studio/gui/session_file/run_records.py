@@ -28,6 +28,7 @@ from gsp_studio.gui.session_file.window_state import (
 from gsp_studio.gui.state import RunEntry
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions
 from gsp_studio.io.hdf5_content import SessionError
+from gsp_studio.io.mask_text import KeptMask, mask_from_json
 from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.recovery import read_folder
 from gsp_studio.io.reference_text import reference_from_json
@@ -68,6 +69,8 @@ class RestoredSession:
         Of the next run.
     reference : (Truth or None, str)
         What results are compared with, and where it comes from.
+    mask : KeptMask or None
+        Of the next run.
     """
 
     path: Path
@@ -82,6 +85,7 @@ class RestoredSession:
     interrupted: int = 0
     seeds: tuple[Seed, ...] = ()
     reference: tuple[Truth | None, str] = (None, "")
+    mask: KeptMask | None = None
 
 
 def saved_of(entry: RunEntry) -> SavedRun:
@@ -225,6 +229,7 @@ def reopen(
     told = saved.state if isinstance(saved.state, dict) else {}
     seeds = seeds_from_json(told.get("seeds", []), len(dataset.X), problems)
     reference = reference_from_json(told.get("reference"), dataset.X.shape, problems)
+    mask = mask_from_json(told.get("mask"), dataset.X.shape, problems)
     numbered = _number(saved.runs, problems)
     runs = [run for run in (_adopt(run, dataset.X, state, problems) for run in numbered) if run is not None]
     weights = saved.weights
@@ -252,6 +257,7 @@ def reopen(
         interrupted=interrupted,
         seeds=seeds,
         reference=reference,
+        mask=mask,
     )
 
 

@@ -30,7 +30,7 @@ class Entries(QObject):
         self._dataset: Dataset | None = None
         self._weights: Job[tuple[Dataset, Path], Array] = Job(_read_weights, "gsp-weights-file", self)
         self._masks: Job[tuple[Dataset, Path], KeptMask] = Job(_read_mask, "gsp-mask-file", self)
-        self._weights.answered.connect(lambda asked, found: self._take_weights(*asked, found))
+        self._weights.answered.connect(lambda asked, found: self._take_weights(asked[0], asked[1], found))
         self._masks.answered.connect(lambda asked, found: self._take_mask(asked[0], found))
         for job in (self._weights, self._masks):
             job.failed.connect(self.failed)

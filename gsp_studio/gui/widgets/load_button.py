@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Signal, SignalInstance
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from gsp_studio.gui.widgets.controls import Button
@@ -25,7 +25,7 @@ class LoadButton(Button):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Load...", parent)
-        self.setToolTip("Weights, or a mask of missing entries, from a file (.npy, .csv, or an image)")
+        self.setToolTip("Weights, or a mask of missing entries, from a file (.npy, .csv, or a picture)")
         self._folder = ""
         menu = QMenu(self)
         menu.addAction("&Weights from a file...", lambda: self._ask("Weights", self.weightsAsked))
@@ -42,8 +42,8 @@ class LoadButton(Button):
         """Offer to go without the mask, where there is one."""
         self.none.setEnabled(mask is not None)
 
-    def _ask(self, title: str, asked: Signal) -> None:
+    def _ask(self, title: str, asked: SignalInstance) -> None:
         chosen, _ = QFileDialog.getOpenFileName(self, title, self._folder, _FILES)
         if chosen:
             self._folder = str(Path(chosen).parent)
-            asked.emit(chosen)  # type: ignore[attr-defined]
+            asked.emit(chosen)

@@ -82,9 +82,11 @@ class WeightSurface(QWidget):
 
     def _show_canvas(self) -> None:
         is_curve = self.canvas is self.curve
-        for part in (self.bar, self.painting, self.legend):
+        of_images: tuple[QWidget, ...] = (self.bar, self.painting, self.legend)
+        of_bands: tuple[QWidget, ...] = (self.curve_bar, self.curve)
+        for part in of_images:
             part.setVisible(not is_curve)
-        for part in (self.curve_bar, self.curve):
+        for part in of_bands:
             part.setVisible(is_curve)
 
     def _show_brush(self, brush: Brush) -> None:

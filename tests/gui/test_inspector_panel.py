@@ -486,7 +486,7 @@ def test_map_says_that_it_is_being_computed(show: Callable[..., QWidget]) -> Non
     panel.set_dataset(DATA)
     panel.set_shown(BASIS)
     panel.view.buttons[MAP].click()
-    assert "Computing the errors of all images..." in words(panel)
+    assert "Computing the errors..." in words(panel)
     panel.set_errors(BASIS, ERRORS)
     assert "40 images" in words(panel)
 

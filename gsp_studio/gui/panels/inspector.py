@@ -285,7 +285,7 @@ class InspectorPanel(ViewPanel):
         )
         count = np.count_nonzero(fit.shares)
         if k < 0:
-            self._words.setText(nouns.of(_HINT if count else "No basis image is used for this {nouns.sample}"))
+            self._words.setText(nouns.of(_HINT if count else "No basis image is used for this image"))
             told = f"made of {count} of {len(fit.h)} {nouns.bases}, largest share first" if count else ""
             self._parts_words.setText(told)
             return

@@ -111,7 +111,7 @@ def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[s
         "versions": versions,
         "files": list(files),
     }
-    beside = {"remarks": dict(run.remarks), "truth": dict(run.truth)}
+    beside = {"remarks": dict(run.remarks), "truth": dict(run.truth), "normalized": run.normalized}
     return content | {name: told for name, told in beside.items() if told}
 
 

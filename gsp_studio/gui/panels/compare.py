@@ -16,6 +16,7 @@ from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 from gsp_studio.gui.widgets.compare_column import CellView, CellWords, CompareColumn
 from gsp_studio.gui.widgets.compared_cells import Cells, as_they_are, differences, in_cells
 from gsp_studio.gui.widgets.controls import Button, EmptyState
+from gsp_studio.gui.widgets.reference_button import ReferenceButton
 from gsp_studio.gui.widgets.switch import Switch
 from gsp_studio.gui.widgets.worded import say_nouns, word_tip
 from gsp_studio.nouns import IMAGES
@@ -54,6 +55,7 @@ class ComparePanel(QWidget):
         self.turning = CellView("Basis images of the runs in turn")
         self.add = Button("Add a run")
         self.add.setToolTip(f"Compare up to {_MOST} runs")
+        self.reference = ReferenceButton()
         self._pair = CellWords()
         self._nouns = IMAGES
         self._runs: tuple[RunEntry, ...] = ()
@@ -86,6 +88,7 @@ class ComparePanel(QWidget):
         top.setContentsMargins(12, 6, 12, 6)
         top.setSpacing(16)
         top.addWidget(self._pair, 1)
+        top.addWidget(self.reference)
         top.addWidget(self.add)
         top.addWidget(self.mode)
         word_tip(self.mode, _SEEN)
@@ -183,6 +186,7 @@ class ComparePanel(QWidget):
         session.display.viewChanged.connect(self.set_view)
         session.analyses.comparisonReady.connect(self.set_comparison)
         session.reference.changed.connect(self.set_truth)
+        self.reference.asked.connect(session.reference.load)
         self.compareRequested.connect(session.analyses.compare)
         self.saveRequested.connect(window.save_picture)
 
@@ -192,6 +196,7 @@ class ComparePanel(QWidget):
         """Reshape from now on as this data set's images."""
         self._comparison, self._dataset, self._nouns = None, dataset, dataset.nouns
         self._pair.set_dataset(dataset)
+        self.reference.set_dataset(dataset)
         for view in self._cell_views:
             view.set_dataset(dataset)
 

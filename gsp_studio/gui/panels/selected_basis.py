@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QLabel, QStacked
 from gsp_studio.gui.jobs.inspection import Users, users_of
 from gsp_studio.gui.state import DisplayedBasis, RunEntry
 from gsp_studio.gui.texts import STABILITY, over_seeds, percent
-from gsp_studio.gui.widgets.controls import Button, label, plain, reserve
+from gsp_studio.gui.widgets.controls import Button, ElidedLabel, label, plain, reserve
 from gsp_studio.gui.widgets.dataset_pictures import long_name, pictures_of, short_name
 from gsp_studio.gui.widgets.histogram import Histogram
 from gsp_studio.gui.widgets.picture import Picture
@@ -47,7 +47,8 @@ class BasisPanel(QWidget):
         self.accept, self.reject = Button("Accept"), Button("Reject")
         self._picture = Picture(220)
         self._picture.setMinimumHeight(_LEAST)
-        self._facts = {key: label() for key in ("sparsity", "energy", "pixels", "stability")}
+        self._facts: dict[str, QLabel] = {key: label() for key in ("sparsity", "energy", "pixels", "stability")}
+        self._facts["seed"] = ElidedLabel()
         self._heads: dict[str, QLabel] = {}
         self._title = label("")
         self.histogram = Histogram()
@@ -71,6 +72,7 @@ class BasisPanel(QWidget):
         rows.setHorizontalSpacing(12)
         rows.setVerticalSpacing(4)
         titles = {"sparsity": "Sparsity", "energy": "Energy", "pixels": "Pixels in use", "stability": "Stability"}
+        titles["seed"] = "Seed"
         for key, title in titles.items():
             self._heads[key] = head = QLabel(title)
             head.setProperty("muted", True)
@@ -197,6 +199,9 @@ class BasisPanel(QWidget):
         assert shown is not None
         assert dataset is not None
         self._title.setText(f"Basis {k + 1}")
+        self._facts["seed"].setText(shown.seed_of(k))
+        for part in (self._facts["seed"], self._heads["seed"]):
+            part.setVisible(bool(shown.seed_of(k)))
         self._tell_verdict()
         column = shown.W[:, k]
         image = dataset.as_images(column[:, None])[0]

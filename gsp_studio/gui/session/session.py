@@ -21,6 +21,7 @@ from gsp_studio.gui.session.basis import PinnedBasis
 from gsp_studio.gui.session.course import Course
 from gsp_studio.gui.session.dataset_loader import DatasetLoader
 from gsp_studio.gui.session.display import Display
+from gsp_studio.gui.session.entries import Entries
 from gsp_studio.gui.session.exports import Exports
 from gsp_studio.gui.session.live_run import LiveRun
 from gsp_studio.gui.session.reference import Reference
@@ -63,14 +64,14 @@ class Session(QObject):
         self.basis, self.warm_fit, self.loader = PinnedBasis(self), WarmFit(self), DatasetLoader(self)
         self.live, self.course, self.runs = LiveRun(self), Course(self), RunList(self)
         self.analyses, self.exports = Analyses(self), Exports(self)
-        self.seeds, self.reference = SeedList(self), Reference(self)
+        self.seeds, self.reference, self.entries = SeedList(self), Reference(self), Entries(self)
         self.slider = Slider(self.settings, self.basis, self.warm_fit, self.display, self)
         self.control = RunControl(self.settings, self.live, self.course, self.runs, self)
         self.refined = RefinedRun(self.settings, self.display, self.basis, self.slider, self.runs, self.control)
         self.stability = RunStability(self.runs, self.analyses, self.display, self)
         self.restoration = Restoration(self.settings, self.basis, self.slider, self.runs, self.control)
-        of_undo = (self.settings, self.display, self.basis, self.slider, self.runs, self.control, self.seeds)
-        self.undo = UndoHistory(*of_undo, self)
+        of_undo = (self.settings, self.display, self.basis, self.slider, self.runs, self.control)
+        self.undo = UndoHistory(*of_undo, self.seeds, self.entries, self)
         self._startup = Startup(self)
         self._startup.ready.connect(self._become_ready)
         self._startup.failed.connect(self._fail_to_start)
@@ -95,13 +96,16 @@ class Session(QObject):
             compared.connect(lambda *_: analyses.find_residual(self.runs.current))
         self.loader.opened.connect(self._opened)
         self.seeds.changed.connect(lambda seeds: self.settings.make_room(len(seeds)))
+        self.reference.changed.connect(self.exports.set_truth)
+        self.entries.weightsRead.connect(self.settings.load_weights)
         for doing in (self.loader, self.warm_fit, self.basis, analyses, self.exports, self.seeds):
             doing.activityChanged.connect(self.activity.set)
         for solving in (control, live):
             solving.failed.connect(lambda sentence, details: self.failed.emit(self.nouns.of(sentence), details))
-        for failing in (self.warm_fit, self.basis, analyses, self.exports, self.seeds, self.reference):
+        read = (self.exports, self.seeds, self.reference, self.entries)
+        for failing in (self.warm_fit, self.basis, analyses, *read):
             failing.failed.connect(self.failed)
-        said = (control, live, self.basis, self.course, self.loader, analyses, self.exports, self.seeds, self.reference)
+        said = (control, live, self.basis, self.course, self.loader, analyses, *read)
         for logging in (self.settings, self.stability, *said):
             logging.logged.connect(self.logged)
 
@@ -140,8 +144,9 @@ class Session(QObject):
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""
         self._timer.stop()
-        parts = (self.live, self.warm_fit, self.basis, self.analyses, self.exports, self.seeds, self.reference)
-        ended = [part.close(timeout) for part in parts]
+        parts = (self.live, self.warm_fit, self.basis, self.analyses)
+        read = (self.exports, self.seeds, self.reference, self.entries)
+        ended = [part.close(timeout) for part in (*parts, *read)]
         ended.append(self._startup.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
         ended.append(self.loader.close(timeout))
         return all(ended)
@@ -176,7 +181,7 @@ class Session(QObject):
         """Show another data set; runs of the former one go with it."""
         self.datasetLeaving.emit()
         self.warm_fit.retire()
-        for part in (self.analyses, self.exports, self.seeds, self.reference):
+        for part in (self.analyses, self.exports, self.seeds, self.reference, self.entries):
             part.set_dataset(dataset)
         self.dataset, self.runs.nouns = dataset, dataset.nouns
         self.runs.clear()
@@ -196,7 +201,8 @@ class Session(QObject):
     def run(self) -> None:
         """Start a run of what is set on the present data."""
         if self.dataset is not None and self.phase is Phase.IDLE:
-            self.control.run(self.dataset, self.seeds.seeds)
+            mask = self.entries.mask
+            self.control.run(self.dataset, self.seeds.seeds, None if mask is None else mask.values)
 
     def run_or_pause(self) -> None:
         """Run when idle, pause when running, go on when paused."""

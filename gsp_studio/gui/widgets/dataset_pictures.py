@@ -46,3 +46,17 @@ def long_name(dataset: Dataset, image: int) -> str:
     """Number of an image, with its name where it has one of its own."""
     number, name = f"{dataset.nouns.sample} {image + 1}", dataset.names[image]
     return number if name == number else f"{number}, {name}"
+
+
+def sample_at(dataset: Dataset, row: int, column: int) -> int:
+    """The sample of a scene's pixel."""
+    assert dataset.grid is not None
+    height, width = dataset.grid
+    return row + height * column if dataset.order == "F" else row * width + column
+
+
+def place_of(dataset: Dataset, sample: int) -> tuple[int, int]:
+    """Row and column of a sample in its scene."""
+    assert dataset.grid is not None
+    height, width = dataset.grid
+    return (sample % height, sample // height) if dataset.order == "F" else divmod(sample, width)

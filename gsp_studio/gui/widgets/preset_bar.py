@@ -62,13 +62,20 @@ class PresetBar(QWidget):
         for key, preset in presets.items():
             self.buttons[key].clicked.connect(lambda _=False, preset=preset: self.chosen.emit(preset))
         ramps = QMenu(self)
+        self._upright = []  # ramps that a single row has not
         for side in _SIDES:
             preset = partial(_ramp, side)
-            ramps.addAction(f"Higher to the {side}").triggered.connect(
-                lambda _=False, preset=preset: self.chosen.emit(preset)
-            )
+            action = ramps.addAction(f"Higher to the {side}")
+            action.triggered.connect(lambda _=False, preset=preset: self.chosen.emit(preset))
+            if side in ("bottom", "top"):
+                self._upright.append(action)
         self.buttons["ramp"].setMenu(ramps)
         self.buttons["ramp"].setAccessibleName("Ramp")
+
+    def set_is_row(self, is_row: bool) -> None:
+        """Offer what weights of a single row, those of bands, can have, or all."""
+        for action in self._upright:
+            action.setVisible(not is_row)
 
     def set_images(self, mean: Array | None, residual: Array | None) -> None:
         """Take the mean image and the mean squared residual (height, width); None where there is none."""

@@ -50,6 +50,22 @@ def window(make_window: Callable[[], MainWindow], scene: Path) -> MainWindow:
     return made
 
 
+@pytest.mark.parametrize("name", ["image {}", "Region of 12 x 14 pixels at row 3, column {}"])
+def test_three_seeds_are_in_view_in_a_small_window(window: MainWindow, name: str) -> None:
+    window.resize(1280, 720)
+    window.docks["Seeds"].raise_()
+    seeds = [Seed(name.format(k), np.linspace(0.1, 1.0, BANDS)) for k in range(3)]
+    window.session.seeds.add(seeds)
+    settle()
+    panel = window.findChild(SeedsPanel)
+    assert panel is not None
+    room = panel.list.viewport().rect()
+    for k in range(3):
+        assert room.contains(panel.list.visualItemRect(panel.list.item(k))), "without scrolling"
+    first, second = (panel.list.visualItemRect(panel.list.item(k)) for k in (0, 1))
+    assert not first.intersects(second)
+
+
 def test_a_students_session(window: MainWindow, scene: Path, tmp_path: Path) -> None:
     session = window.session
     panel = window.findChild(SeedsPanel)

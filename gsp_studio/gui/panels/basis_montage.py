@@ -78,6 +78,7 @@ class MontagePanel(ViewPanel):
         self._under_pointer = label()
         self.bar = ValueBar()
         self._stack.addWidget(_canvas(self._caption, self._under_pointer, self.bar, self.view))
+        self.setFocusProxy(self.view)
         self.view.picked.connect(self._pick)
         self.view.pickedMore.connect(self._pick_more)
         self.view.hovered.connect(self._tell_pixel)

@@ -132,6 +132,7 @@ class WeightsPanel(Themed, ViewPanel):
         box.addLayout(starts)
         box.addWidget(split, 1)
         self._stack.addWidget(full)
+        self.setFocusProxy(self.canvas)
 
     def _wire(self) -> None:
         self.canvas.painted.connect(self._later.start)

@@ -23,7 +23,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QDrag, QGuiApplication, QImage, QImageWriter, QMouseEvent, QPixmap
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
-from gsp_studio.gui.dialogs.question import is_confirmed
+from gsp_studio.gui.dialogs.question import is_confirmed, path_to_write
 from gsp_studio.gui.texts import error_texts
 from gsp_studio.gui.widgets.picture import enlarged, qimage_of
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
@@ -137,14 +137,8 @@ class TileMenu(QObject):
         folder = Path(str(self._settings.value("pictures", str(Path.home()))))
         proposed = str(folder / self._name(basis))
         chosen, _ = QFileDialog.getSaveFileName(self._window, "Save the picture", proposed, "PNG images (*.png)")
-        if not chosen:
-            return
-        path = Path(chosen)
-        path = path if path.suffix.lower() == ".png" else path.with_name(f"{path.name}.png")
-        is_new_name = str(path) != chosen and path.exists()  # that one the dialog has not asked about
-        if is_new_name and not is_confirmed(
-            self._window, f"Replace {path.name}?", "A file of that name exists.", "Replace"
-        ):
+        path = path_to_write(self._window, chosen, ".png", is_only=True)
+        if path is None:
             return
         from gsp_studio.io.atomic import write_whole
 

@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
         check_params(params, *dataset.X.shape)
     truth = arguments.truth_of(args, dataset)
     beside = "" if truth is None else f" {'angle':>9} {'RMSE':>8}"
+    if truth is not None:
+        print(f"beside {truth.source}:")
     print(f"{'method':10} {'error':>11} {'sparsity':>9} {'least':>9} {'time':>11} {'iteration':>12}{beside}")
     compare(dataset.X, runs, get_backend(args.backend, args.threads), on_done=_show, truth=truth)
     return 0
@@ -78,7 +80,7 @@ def _exports(paths: Sequence[str], as_json: bool, references: Sequence[str]) -> 
             f"{row['sparsity']:9.4f} {row['seconds']:7.2f} s {row['similarity']:7.4f}"
         )
     for row in (row for row in rows if "truth" in row):
-        print(f"\n{row['run']}, beside the reference:", *lines_of(row["truth"]), sep="\n")
+        print(f"\n{row['run']}", *lines_of(row["truth"]), sep="\n")
     if len({row["held_out"] for row in rows}) > 1:
         for row in (row for row in rows if row["held_out"]):
             print(

@@ -12,6 +12,7 @@ import numpy as np
 from gsp_studio.arrays import Array
 from gsp_studio.gui.state import DisplayedBasis, RunEntry
 from gsp_studio.gui.texts import error_name, of_entries, percent, points, refined_words, signed
+from gsp_studio.nouns import Nouns
 
 if TYPE_CHECKING:
     from gsp_studio.core.results import Record
@@ -128,9 +129,9 @@ class Comparison:
         """Cells."""
         return len(self.orders[0])
 
-    def words_of(self, k: int) -> tuple[str, str, str]:
+    def words_of(self, k: int, nouns: Nouns) -> tuple[str, str, str]:
         """Return the results of a basis in words, with their differences to the first, and how alike the two are."""
-        return *self._numbers_of(k), self._likeness_of(k)
+        return *self._numbers_of(k), self._likeness_of(k, nouns)
 
     def _numbers_of(self, k: int) -> tuple[str, str]:
         first, one = self.runs[0], self.runs[k]
@@ -147,16 +148,16 @@ class Comparison:
         more = signed(one.seconds - first.seconds, 2)
         return error + by, sparsity + _time_words(one, "" if math.isnan(one.seconds - first.seconds) else more)
 
-    def _likeness_of(self, k: int) -> str:
+    def _likeness_of(self, k: int, nouns: Nouns) -> str:
         if k == 0:
             return "what the others are compared with"
         cosine, both = self.cosines[k], (self.orders[0] >= 0) & (self.orders[k] >= 0)
         there = int(np.count_nonzero((self.orders[0] >= 0) | (self.orders[k] >= 0)))
         same = int(np.count_nonzero(cosine >= _SAME))
         if same == there:
-            return "the same basis images"
+            return f"the same {nouns.bases}"
         middle = np.median(cosine[both]) if both.any() else 0.0
-        return f"{same} of {there} basis images the same  ·  median cosine {middle:.3f}"
+        return f"{same} of {there} {nouns.bases} the same  ·  median cosine {middle:.3f}"
 
     def words_of_cell(self, cell: int) -> str:
         """Say which basis images are in a cell, and how alike they are."""

@@ -141,6 +141,8 @@ class UnprojectedBasis:
     backend : str
         Where a large one is projected: "cpu", or the device that its run was computed on.
     fit : mapping of parameters of its run that define another error than that of free least squares
+    seeds : tuple of str
+        Names of the seeds that the first basis images began with.
     """
 
     W: Array
@@ -153,6 +155,7 @@ class UnprojectedBasis:
     weights: Array | None = None
     backend: str = "cpu"
     fit: Mapping[str, Any] = field(default_factory=dict)
+    seeds: tuple[str, ...] = ()
 
     def reaches(self, s: float) -> bool:
         """Whether projecting it can bring it to the target s: it can only become sparser."""
@@ -194,6 +197,8 @@ class DisplayedBasis:
         Average sparsity of the rows of H, and what it was asked to be; NaN where it was not.
     gram : GramError, optional
         Of H.
+    seeds : tuple of str
+        Names of the seeds that the first basis images began with.
     """
 
     W: Array
@@ -214,6 +219,11 @@ class DisplayedBasis:
     sparsity_h: float = math.nan
     target_h: float = math.nan
     gram: GramError | None = None
+    seeds: tuple[str, ...] = ()
+
+    def seed_of(self, basis: int) -> str:
+        """Name of the seed that a basis image began with, "" for none."""
+        return self.seeds[basis] if 0 <= basis < len(self.seeds) else ""
 
     @property
     def has_coefficients(self) -> bool:

@@ -133,7 +133,7 @@ def read_columns(text: str, sizes: Sizes) -> Columns:
     return Columns(columns, names or numbered)
 
 
-def read_arrays(text: str, sizes: Sizes, usual: Mapping[str, tuple[str, ...]]) -> dict[str, Array]:
+def read_arrays(text: str, sizes: Sizes, usual: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, Array]]:
     """Read arrays by their role.
 
     Parameters
@@ -147,7 +147,8 @@ def read_arrays(text: str, sizes: Sizes, usual: Mapping[str, tuple[str, ...]]) -
 
     Returns
     -------
-    dict of role to ndarray
+    dict of role to (str, ndarray)
+        With the name of each array, "" where it has none.
     """
     path, key = split_place("" if text == ":" else text, sizes.source)
     kind = kind_of(path)
@@ -155,7 +156,7 @@ def read_arrays(text: str, sizes: Sizes, usual: Mapping[str, tuple[str, ...]]) -
         raise DatasetError(f"{path} holds images; accepted is a file of arrays")
     entries = list_arrays(path, kind)
     if key or len(entries) == 1:
-        return {"": _read(path, kind, key).values}
+        return {"": (key or entries[0].key, _read(path, kind, key).values)}
     chosen = {
         role: entry
         for role, names in usual.items()
@@ -165,7 +166,7 @@ def read_arrays(text: str, sizes: Sizes, usual: Mapping[str, tuple[str, ...]]) -
     if not chosen:
         listed = ", ".join(map(str, entries[:6]))
         raise DatasetError(f"{path} has no array named as references are; add :NAME, it holds {listed}")
-    return {role: read_array(path, kind, entry) for role, entry in chosen.items()}
+    return {role: (entry.key, read_array(path, kind, entry)) for role, entry in chosen.items()}
 
 
 def _of_run(path: Path, key: str, sizes: Sizes) -> Columns:

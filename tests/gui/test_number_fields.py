@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from handling import Listener, settle, wait_until
@@ -11,6 +13,7 @@ from PySide6.QtGui import QGuiApplication, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QLineEdit, QSlider, QToolTip, QWidget
 
+from gsp_studio import gui
 from gsp_studio.gui.state import Phase
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.number_field import DecimalNumber, WholeNumber, read_decimal
@@ -109,6 +112,14 @@ def test_every_number_field_of_the_window_has_these_manners(faces_window: MainWi
     fields = faces_window.findChildren(QAbstractSpinBox)
     assert len(fields) >= 5
     assert all(isinstance(field, (WholeNumber, DecimalNumber)) for field in fields)
+
+
+def test_no_module_makes_a_field_of_qt_s_own() -> None:
+    """Those change under a wheel that passes by, or refuse a decimal comma."""
+    made = re.compile(r"(?<!class )\b(QSlider|QSpinBox|QDoubleSpinBox|QComboBox|QToolButton)\((?!Qt)")
+    for path in sorted(Path(gui.__file__).parent.rglob("*.py")):
+        found = [line for line in path.read_text(encoding="utf-8").splitlines() if made.search(line)]
+        assert [line for line in found if not line.startswith("class ")] == [], path.name
 
 
 def test_the_wheel_needs_the_focus(faces_window: MainWindow) -> None:

@@ -18,6 +18,7 @@ from gsp_studio.gui.theme import Themed, current_theme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.number_field import WholeNumber
 from gsp_studio.gui.widgets.scrub_plot import curve_pen, make_bare, tint_axes
+from gsp_studio.gui.widgets.worded import Worded, word_label, word_tip
 
 if TYPE_CHECKING:
     from gsp_studio.experiments.rank import RankRow, RankStudy
@@ -68,7 +69,7 @@ class RankDialog(Themed, QDialog):
 
     def __init__(self, most: int, method: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("How many basis images?")
+        Worded(self, QDialog.setWindowTitle, "How many basis images?")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.first, self.last, self.seeds = WholeNumber(), WholeNumber(), WholeNumber()
         self.first.setRange(1, most)
@@ -85,7 +86,7 @@ class RankDialog(Themed, QDialog):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.errors, self.stability = _plot("left-out error, %"), _plot("fraction")
-        self.stability.setToolTip(_AGREEMENT)
+        word_tip(self.stability, _AGREEMENT)
         below = self.stability.getPlotItem()
         self._legend = _legend_above(below)
         below.setLabel("bottom", f"rank ({method})")
@@ -125,7 +126,7 @@ class RankDialog(Themed, QDialog):
         box = QVBoxLayout(self)
         box.setContentsMargins(24, 24, 24, 16)
         box.setSpacing(12)
-        box.addWidget(label(_WORDS, wrap=True))
+        box.addWidget(word_label(label(wrap=True), _WORDS))
         box.addLayout(choices)
         box.addWidget(self.bar)
         box.addWidget(self.errors, 3)

@@ -67,5 +67,6 @@ def _apply(request: ApplyRequest) -> str:
     basis = FixedBasis(result.W, result.params, *shape, entry.name, result.gram.rows)
     other = load_dataset(path, **options_for_others(dataset.options))
     files, error = export_application(directory, basis, other)
-    images, words = plural(other.X.shape[1], "image"), f"{error_name(result.params)} {percent(error)}"
-    return f"{entry.name} applied to {images} of {other.name}: {words}; {len(files)} files in {directory}"
+    samples = plural(other.X.shape[1], other.nouns.sample, other.nouns.samples)
+    words = f"{error_name(result.params)} {percent(error)}"
+    return f"{entry.name} applied to {samples} of {other.name}: {words}; {len(files)} files in {directory}"

@@ -13,10 +13,13 @@ from gsp_studio.gui.compared_basis import ON_SCREEN, ComparedBasis, Comparison, 
 from gsp_studio.gui.state import DisplayedBasis, RunEntry, View
 from gsp_studio.gui.widgets.agreement_words import agreement_beside
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
-from gsp_studio.gui.widgets.compare_column import CellView, CompareColumn
+from gsp_studio.gui.widgets.compare_column import CellView, CellWords, CompareColumn
 from gsp_studio.gui.widgets.compared_cells import Cells, as_they_are, differences, in_cells
-from gsp_studio.gui.widgets.controls import Button, ElidedLabel, EmptyState
+from gsp_studio.gui.widgets.controls import Button, EmptyState
+from gsp_studio.gui.widgets.reference_button import ReferenceButton
 from gsp_studio.gui.widgets.switch import Switch
+from gsp_studio.gui.widgets.worded import say_nouns, word_tip
+from gsp_studio.nouns import IMAGES
 
 if TYPE_CHECKING:
     from gsp_studio.core.truth import Truth
@@ -27,10 +30,6 @@ if TYPE_CHECKING:
 
 _EMPTY = "Two runs are needed to compare"
 _HINT = "press Run (Space) again with another rank, sparsity, method or seed, or move the slider of a run"
-_MATCHED = (
-    "Basis images are matched so that all pairs together are as alike as can be (Hungarian method, cosines).\n"
-    "1 is the same image up to its scale, 0 has no pixel in common. What has no partner comes last."
-)
 _SEEN = (
     "Flicker shows the runs in turn, in the same cells; Difference what is left of each pair when the first run's\n"
     "image is taken away, both of length 1: black where they agree, orange where there is more, blue where less."
@@ -47,6 +46,7 @@ class ComparePanel(QWidget):
     """Shows a `Comparison`; asks for one by `compareRequested(bases)`."""
 
     compareRequested = Signal(object)  # tuple of ComparedBasis
+    saveRequested = Signal(object, str, str)  # as of `CellView`
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -55,9 +55,9 @@ class ComparePanel(QWidget):
         self.turning = CellView("Basis images of the runs in turn")
         self.add = Button("Add a run")
         self.add.setToolTip(f"Compare up to {_MOST} runs")
-        self._pair = ElidedLabel()
-        self._pair.setProperty("muted", True)
-        self._pair.tip = _MATCHED
+        self.reference = ReferenceButton()
+        self._pair = CellWords()
+        self._nouns = IMAGES
         self._runs: tuple[RunEntry, ...] = ()
         #: What can be chosen: the runs, and the basis on the screen where it is none of them.
         self._offers: tuple[ComparedBasis, ...] = ()
@@ -81,16 +81,18 @@ class ComparePanel(QWidget):
         self.setFocusProxy(self.columns[0].view.tiles)
         self.add.clicked.connect(lambda _=False: self._add_run())
         self.mode.chosen.connect(lambda _: self._show())
-        self._wire(self.turning.tiles)
+        self._wire(self.turning)
+        self.setFocusProxy(self.columns[0].view.tiles)
 
     def _lay_out(self) -> None:
         top = QHBoxLayout()
         top.setContentsMargins(12, 6, 12, 6)
         top.setSpacing(16)
         top.addWidget(self._pair, 1)
+        top.addWidget(self.reference)
         top.addWidget(self.add)
         top.addWidget(self.mode)
-        self.mode.setToolTip(_SEEN)
+        word_tip(self.mode, _SEEN)
         self._heads, self._views = QHBoxLayout(), QHBoxLayout()
         self._views.setSpacing(2)
         self._views.setContentsMargins(0, 0, 0, 0)
@@ -119,6 +121,10 @@ class ComparePanel(QWidget):
         """The tiles side by side."""
         return tuple(column.view.tiles for column in self.columns)
 
+    @property
+    def _cell_views(self) -> tuple[CellView, ...]:
+        return (*(column.view for column in self.columns), self.turning)
+
     def _add_column(self) -> None:
         column = CompareColumn(len(self.columns), can_go=len(self.columns) >= _FEWEST)
         column.chosen.connect(self._choose)
@@ -129,14 +135,16 @@ class ComparePanel(QWidget):
         tiles = column.view.tiles
         if len(self.columns) > 1:
             tiles.link_zoom(self.columns[0].view.tiles)
-        self._wire(tiles)
+        self._wire(column.view)
         if self._dataset is not None:
-            tiles.set_dataset(self._dataset)
+            column.view.set_dataset(self._dataset)
+        say_nouns(column.view, self._nouns)
         tiles.set_colour_map(self._view.colours)
 
-    def _wire(self, view: BasisTiles) -> None:
-        view.picked.connect(self._mark)
-        view.hovered.connect(lambda tile, row, column: self._tell_pair(tile))
+    def _wire(self, view: CellView) -> None:
+        view.tiles.picked.connect(self._mark)
+        view.tiles.hovered.connect(lambda tile, row, column: self._tell_pair(tile))
+        view.saveRequested.connect(self.saveRequested)
 
     def _choose(self) -> None:
         self._is_chosen = True
@@ -179,14 +187,18 @@ class ComparePanel(QWidget):
         session.display.viewChanged.connect(self.set_view)
         session.analyses.comparisonReady.connect(self.set_comparison)
         session.reference.changed.connect(self.set_truth)
+        self.reference.asked.connect(session.reference.load)
         self.compareRequested.connect(session.analyses.compare)
+        self.saveRequested.connect(window.save_picture)
 
     # What is shown
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Reshape from now on as this data set's images."""
-        self._comparison, self._dataset = None, dataset
-        for view in (*self.tiles, self.turning.tiles):
+        self._comparison, self._dataset, self._nouns = None, dataset, dataset.nouns
+        self._pair.set_dataset(dataset)
+        self.reference.set_dataset(dataset)
+        for view in self._cell_views:
             view.set_dataset(dataset)
 
     def set_view(self, view: View) -> None:
@@ -243,18 +255,12 @@ class ComparePanel(QWidget):
         # The basis that was on the screen may be a run now, one of those that are compared.
         keys = tuple(on_screen if key == ON_SCREEN else key for key in keys)
         if not self._is_chosen or len(set(keys)) < len(keys):
-            keys = self._proposed(len(self.columns), [on_screen, *listed])
+            keys = _proposed([one.key for one in self._offers], len(self.columns), [on_screen, *listed])
         for place, column in enumerate(self.columns):
             column.set_offers(self._offers, keys[place] if place < len(keys) else -1)
         self._offer_more()
         self._stack.setCurrentIndex(1 if count >= _FEWEST else 0)
         self._ask()
-
-    def _proposed(self, count: int, first: Sequence[int]) -> tuple[int, ...]:
-        """What is on the screen, the run that it comes from and the newest others, in the order of the list."""
-        keys = [one.key for one in self._offers]
-        wanted = dict.fromkeys([*(key for key in first if key in keys), *reversed(keys)])
-        return tuple(sorted(list(wanted)[:count], key=keys.index))
 
     def set_remarks(self, entry: RunEntry) -> None:
         """A run may have another name."""
@@ -272,7 +278,7 @@ class ComparePanel(QWidget):
         self._show()
         for k, column in enumerate(self.columns):
             beside = agreement_beside(self._truth, column.key, self._runs, self._shown)
-            column.set_words(*comparison.words_of(k), beside)
+            column.set_words(*comparison.words_of(k, self._nouns), beside)
         self._tell_pair(-1)
 
     def set_truth(self, truth: Truth | None) -> None:
@@ -331,9 +337,8 @@ class ComparePanel(QWidget):
         tile = self._selected if tile < 0 else tile
         is_there = found is not None and 0 <= tile < found.count
         text = found.words_of_cell(tile) if found is not None and is_there else ""
-        self._pair.setText(text)
-        self._pair.tip = f"{text}\n\n{_MATCHED}" if text else _MATCHED
-        for view in (*(column.view for column in self.columns), self.turning):
+        self._pair.tell(text)
+        for view in self._cell_views:
             view.show_values(tile if is_there else -1)
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -343,3 +348,9 @@ class ComparePanel(QWidget):
         self._look_at_screen()
         if found is None or self._keys() != tuple(one.key for one in found.runs):
             self._ask()
+
+
+def _proposed(keys: Sequence[int], count: int, first: Sequence[int]) -> tuple[int, ...]:
+    """What is on the screen, the run that it comes from and the newest others, in the order of the list."""
+    wanted = dict.fromkeys([*(key for key in first if key in keys), *reversed(keys)])
+    return tuple(sorted(list(wanted)[:count], key=keys.index))

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 from gsp_studio.core.seeds import HOLDS
 from gsp_studio.gui.widgets.controls import Button, ComboBox, label
 from gsp_studio.gui.widgets.picture import thumbnail
+from gsp_studio.gui.widgets.worded import word_label, word_tip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,21 +57,21 @@ class SeedsPanel(QWidget):
         self.methods = {key: Button(title) for key, title in _METHODS.items()}
         self.add, self.remove, self.hold = Button("Add"), Button("Remove"), ComboBox()
         self.menu = QMenu(self)
-        self._hint = label(_EMPTY, muted=True, wrap=True)
+        self._hint = word_label(label(muted=True, wrap=True), _EMPTY)
         self._lay_out()
         self._wire()
         self._offer()
 
     def _lay_out(self) -> None:
-        for key, words in HOLD_WORDS.items():
-            self.hold.addItem(words, key)
+        for key, title in HOLD_WORDS.items():
+            self.hold.addItem(title, key)
             self.hold.setItemData(self.hold.count() - 1, HOLDS[key], Qt.ItemDataRole.ToolTipRole)
         self.hold.setAccessibleName("How long seeds are held")
         self.hold.setToolTip("How long the selected seeds are held, all where none is selected")
         self.add.setMenu(self.menu)
         for key, button in self.methods.items():
-            button.setToolTip(
-                f"Find the purest samples by {_METHODS[key]}: as many as there are basis images without one"
+            word_tip(
+                button, f"Find the purest samples by {_METHODS[key]}: as many as there are basis images without one"
             )
         self.list.setMinimumHeight(_SIDE)
         row = QHBoxLayout()
@@ -209,10 +210,10 @@ class SeedsPanel(QWidget):
         for key in arrays_like(dataset):
             menu.addAction(f"&{key} of {Path(dataset.source).name}", partial(self._find_in, f":{key}"))
         marked = session.display.marked if self._shown is not None else ()
-        chosen = menu.addAction("The &selected basis images", partial(self._add_basis, marked))
+        chosen = menu.addAction(dataset.nouns.of("The &selected basis images"), partial(self._add_basis, marked))
         chosen.setEnabled(bool(marked))
         menu.addSeparator()
-        menu.addAction("A &region, an image or a residual...", self._ask_region)
+        menu.addAction(dataset.nouns.of("A &region, an image or a residual..."), self._ask_region)
 
 
 def arrays_like(dataset: Dataset) -> list[str]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from gsp_studio.gui.dialogs.question import path_to_write
-from gsp_studio.gui.dialogs.region import mask_of, sample_at
+from gsp_studio.gui.dialogs.region import mask_of
 from gsp_studio.gui.texts import error_texts
 from gsp_studio.gui.widgets.agreement_words import about_agreement
 from gsp_studio.gui.widgets.component_curves import (
@@ -21,7 +21,9 @@ from gsp_studio.gui.widgets.component_curves import (
     normalised,
 )
 from gsp_studio.gui.widgets.controls import Button, CheckBox, ElidedLabel
+from gsp_studio.gui.widgets.dataset_pictures import sample_at
 from gsp_studio.gui.widgets.film_strip import FilmStrip
+from gsp_studio.gui.widgets.reference_button import ReferenceButton
 from gsp_studio.gui.widgets.scene_view import SceneView
 from gsp_studio.gui.widgets.spectrum_plot import Curve, SpectrumPlot
 from gsp_studio.gui.widgets.switch import Switch
@@ -55,11 +57,9 @@ class SpectraPanel(ViewPanel):
         super().__init__(_OPEN, _NO_BASIS, parent=parent)
         self.mode = Switch("What the scene shows", ("Component", "Band", "Error"))
         self.normalised, self.all = CheckBox("Normalised"), CheckBox("All components")
-        self.reference, self.seed, self.save = Button("Reference"), Button("Use as seed"), Button("Save...")
-        self.references = QMenu(self)
+        self.reference, self.seed, self.save = ReferenceButton(), Button("Use as seed"), Button("Save...")
         self.strip, self.scene, self.plot = FilmStrip("Maps of the components"), SceneView("Scene"), SpectrumPlot()
         self._facts, self._agreement_words = ElidedLabel(), ElidedLabel()
-        self._session: Session | None = None
         self._dataset: Dataset | None = None
         self._shown: DisplayedBasis | None = None
         self._drawn: DisplayedBasis | None = None
@@ -79,8 +79,6 @@ class SpectraPanel(ViewPanel):
         self.normalised.setToolTip("Divide each spectrum by its largest value")
         self.seed.setToolTip("Begin the next run with this pixel's spectrum, or the region's mean")
         self.save.setToolTip("Save the curves as SVG, PDF, PNG or CSV")
-        self.reference.setMenu(self.references)
-        self.reference.setToolTip("Compare with reference spectra and abundances")
         top = QHBoxLayout()
         top.setContentsMargins(12, 6, 12, 6)
         top.addWidget(self.mode)
@@ -132,11 +130,9 @@ class SpectraPanel(ViewPanel):
         self.plot.bandPicked.connect(self.set_band)
         self.seed.clicked.connect(lambda _=False: self._make_seed())
         self.save.clicked.connect(lambda _=False: self._ask_save())
-        self.references.aboutToShow.connect(self._fill_references)
 
     def attach(self, session: Session, window: Requests) -> None:
         """Show the state of a session, and change it as the user asks."""
-        self._session = session
         self.asked.connect(window.open_data)
         session.activity.changed.connect(self.set_activity)
         session.datasetChanged.connect(self.set_dataset)
@@ -144,6 +140,7 @@ class SpectraPanel(ViewPanel):
         session.display.selectionChanged.connect(self.set_selected)
         session.analyses.errorsFound.connect(self.set_errors)
         session.reference.changed.connect(self.set_truth)
+        self.reference.asked.connect(session.reference.load)
         self.basisPicked.connect(session.display.select)
         self.errorsRequested.connect(session.analyses.find_errors)
         self.seedsRequested.connect(session.seeds.add)
@@ -158,9 +155,10 @@ class SpectraPanel(ViewPanel):
         self._dataset, self._has_data = dataset, True
         self._basis = self._band = 0
         self._place = self._region = None
-        self._empty_words = (_OPEN, "", _NO_BASIS if dataset.grid is not None else _NO_SCENE)
+        self.set_running(_NO_BASIS if dataset.grid is not None else _NO_SCENE)
         self._axis = spectral_axis(dataset)
         self.plot.set_axis(*self._axis)
+        self.reference.set_dataset(dataset)
         self.set_shown(None)
         self.set_activity("")
 
@@ -290,22 +288,6 @@ class SpectraPanel(ViewPanel):
             self.failed.emit(*error_texts(error))
             return
         self.seedsRequested.emit([seed])
-
-    def _fill_references(self) -> None:
-        menu, dataset, session = self.references, self._dataset, self._session
-        menu.clear()
-        if dataset is None or session is None:
-            return
-        load = session.reference.load
-        menu.addAction(f"M and A, or the like, in {Path(dataset.source).name}", lambda: load(":"))
-        menu.addAction("From a &file...", self._ask_reference)
-        menu.addAction("&None", session.reference.clear)
-
-    def _ask_reference(self) -> None:
-        folder = "" if self._dataset is None else str(Path(self._dataset.source).parent)
-        chosen, _ = QFileDialog.getOpenFileName(self, "Reference spectra or abundances", folder, "All files (*)")
-        if chosen and self._session is not None:
-            self._session.reference.load(chosen)
 
     def _ask_save(self) -> None:
         kinds = "SVG (*.svg);;PDF (*.pdf);;PNG (*.png);;CSV (*.csv)"

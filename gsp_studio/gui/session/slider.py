@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from gsp_studio.nouns import IMAGES
+
 if TYPE_CHECKING:
     from gsp_studio.arrays import Array
     from gsp_studio.core.results import Result
@@ -158,7 +160,8 @@ class Slider(QObject):
             self._project()
             if self._basis.refinement.latest is not None:
                 self._basis.settle()  # the others are solved for anew
-            self.edited.emit("locked basis images")
+            nouns = IMAGES if self._dataset is None else self._dataset.nouns
+            self.edited.emit(f"locked {nouns.bases}")
 
     # Where the basis comes from
 

@@ -75,7 +75,8 @@ class SessionStore(QObject):
         session.runs.noted.connect(lambda _: self._note())
         session.runs.stabilityFound.connect(self._note_stability)
         session.settings.weightsChanged.connect(lambda _: self._touch())
-        session.seeds.changed.connect(lambda _: self._touch())
+        for changed in (session.seeds.changed, session.reference.changed, session.entries.maskChanged):
+            changed.connect(lambda _: self._touch())
         session.phaseChanged.connect(lambda _: self._tell_modified())
 
     @property
@@ -110,6 +111,8 @@ class SessionStore(QObject):
         return {
             "choice": session.settings.choice.as_json(),
             "seeds": seeds_as_json(session.seeds.seeds) if session.seeds.seeds else [],
+            "reference": session.reference.as_json,
+            "mask": {} if session.entries.mask is None else session.entries.mask.as_json,
             "view": asdict(session.display.view),
             "marked": list(session.display.marked),
             "shown_run": shown,
@@ -134,7 +137,7 @@ class SessionStore(QObject):
             self.failed.emit("There is nothing to save yet; open some images first.", "")
             return
         dataset, runs, weights, state = session.dataset, session.runs.entries, session.settings.weights, self.state()
-        seeds = session.seeds.seeds
+        beside = self._beside_runs()
         refined = session.refined.entry()
         all_runs = runs if refined is None else (*runs, refined)
         latest = session.basis.refinement.latest
@@ -152,7 +155,8 @@ class SessionStore(QObject):
                 self.path, self.has_data, self._stamp = written, with_data, _stamp_of(written)
                 self._saved_basis = latest
                 is_same = session.runs.entries is runs and session.settings.weights is weights
-                self._touch(not (is_same and session.seeds.seeds is seeds))
+                now = zip(beside, self._beside_runs(), strict=True)
+                self._touch(not (is_same and all(before is after for before, after in now)))
             self.saved.emit(written)
 
         def failed(error: Exception) -> None:
@@ -161,6 +165,11 @@ class SessionStore(QObject):
 
         self._saving += 1
         self._tasks.submit(write, done, failed)
+
+    def _beside_runs(self) -> tuple[object, ...]:
+        """What is kept beside runs and weights, each another object after a change."""
+        session = self._session
+        return session.seeds.seeds, session.reference.truth, session.entries.mask
 
     @property
     def is_saving(self) -> bool:
@@ -201,6 +210,8 @@ class SessionStore(QObject):
         session.set_dataset(found.dataset)
         session.settings.set_weights(found.weights)
         session.seeds.show(found.seeds)
+        session.reference.bring_back(*found.reference)
+        session.entries.show_mask(found.mask)
         state = found.state
         session.restoration.bring_back(
             found.runs,

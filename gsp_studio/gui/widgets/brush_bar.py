@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QWidget
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, CheckBox, Slider, label, reserve
 from gsp_studio.gui.widgets.paint_view import Brush
+from gsp_studio.gui.widgets.worded import word_tip
 
 _TEACH_FLOOR = "The lowest weight is above 0: a pixel of weight 0 would never leave a basis image."
 
@@ -38,11 +39,11 @@ class BrushBar(Themed, QWidget):
         tools = QButtonGroup(self)
         for button, said in ((self.paints, "Paint high weights (B)"), (self.erases, "Lower the weights again (E)")):
             button.setCheckable(True)
-            button.setToolTip(f"{said}; the right button does the other\n{_TEACH_FLOOR}")
+            word_tip(button, f"{said}; the right button does the other\n{_TEACH_FLOOR}")
             tools.addButton(button)
         self.diameter.setRange(1, 1)
         self.diameter.setAccessibleName("Diameter of the brush, in pixels")
-        self.diameter.setToolTip("Diameter of the brush in pixels (+ and -, or Ctrl + wheel on the image)")
+        self.diameter.setToolTip("Diameter of the brush in pixels (+ and -, or Ctrl + wheel on the picture)")
         self.strength.setRange(5, 100)
         self.strength.setPageStep(10)
         self.strength.setAccessibleName("Strength of the brush, in percent")

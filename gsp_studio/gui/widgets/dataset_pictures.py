@@ -39,10 +39,24 @@ def short_name(dataset: Dataset, image: int) -> str:
     """Name of an image without the ending of its file, or its number where it has no name of its own."""
     name = dataset.names[image]
     # Little room: a shortened name shows its two ends, and the last letters before the ending are what differs.
-    return str(image + 1) if name == f"image {image + 1}" else _ENDING.sub("", name)
+    return str(image + 1) if name == f"{dataset.nouns.sample} {image + 1}" else _ENDING.sub("", name)
 
 
 def long_name(dataset: Dataset, image: int) -> str:
     """Number of an image, with its name where it has one of its own."""
-    number, name = f"image {image + 1}", dataset.names[image]
+    number, name = f"{dataset.nouns.sample} {image + 1}", dataset.names[image]
     return number if name == number else f"{number}, {name}"
+
+
+def sample_at(dataset: Dataset, row: int, column: int) -> int:
+    """The sample of a scene's pixel."""
+    assert dataset.grid is not None
+    height, width = dataset.grid
+    return row + height * column if dataset.order == "F" else row * width + column
+
+
+def place_of(dataset: Dataset, sample: int) -> tuple[int, int]:
+    """Row and column of a sample in its scene."""
+    assert dataset.grid is not None
+    height, width = dataset.grid
+    return (sample % height, sample // height) if dataset.order == "F" else divmod(sample, width)

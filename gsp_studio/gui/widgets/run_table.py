@@ -29,7 +29,7 @@ EDITABLE = {NAME: "name", TAGS: "tags", NOTE: "note"}
 _TIPS = {
     NAME: "Double-click or F2: another name",
     PARENT: "The run that this one branched off, and after which iteration; or whose factors it went on from",
-    JUDGED: "Basis images that were accepted (✓) and rejected (✗)",
+    JUDGED: "How many of the basis were accepted (✓) and rejected (✗)",
     TAGS: "Double-click: tags, with commas between them",
     NOTE: "Double-click: a note",
 }

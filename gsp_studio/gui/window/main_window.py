@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +14,7 @@ from PySide6.QtGui import (
     QDragEnterEvent,
     QDropEvent,
     QGuiApplication,
+    QImage,
     QKeyEvent,
     QPaintEvent,
 )
@@ -38,13 +40,14 @@ from gsp_studio.gui.window.focus_view import FocusView
 from gsp_studio.gui.window.layout import WindowLayout
 from gsp_studio.gui.window.menu_bar import MenuBar
 from gsp_studio.gui.window.messages import Messages
+from gsp_studio.gui.window.picture_files import PictureFiles
 from gsp_studio.gui.window.prompts import Prompts
 from gsp_studio.gui.window.tile_menu import OFFERS, TileMenu
 from gsp_studio.gui.window.tour import Tour, hints_of
 from gsp_studio.gui.window.unsaved_work import UnsavedWork
 from gsp_studio.gui.window.view_menu import ViewMenu
 
-_NO_RUN = "Run takes images apart: open the Basis view (1)"
+_NO_RUN = "Run factorizes data: open the Basis view (1)"
 
 
 class MainWindow(Themed, QMainWindow):
@@ -77,7 +80,8 @@ class MainWindow(Themed, QMainWindow):
         self.network_controller = NetworkController(self, session, self.centre, networks, settings)
         self.session_menu.network = self.network_controller
         self.unsaved = UnsavedWork(self, session, self.sweep, self.session_menu, self.network_controller.session)
-        self.tile_menu = TileMenu(self, session, self.arrangement.panel(MontagePanel), settings)
+        self.pictures = PictureFiles(self, session, settings)
+        self.tile_menu = TileMenu(self, session, self.arrangement.panel(MontagePanel), self.pictures)
         self.clusters = ClusterMenu(self, session, settings)
         self.device = DeviceLabel()
         self.statusBar().addPermanentWidget(self.device)
@@ -216,6 +220,10 @@ class MainWindow(Themed, QMainWindow):
         """A field that is left gives the focus to the view in front."""
         self.setFocusProxy(self.centre.keyboard or self.arrangement.panel(MontagePanel).view)
 
+    def save_picture(self, picture: Callable[[], QImage], name: str, what: str) -> None:
+        """Ask where a picture is to be written; `name` is proposed, `what` it is told."""
+        self.pictures.save(picture, self.pictures.name_of(name), what)
+
     def _view_came(self, title: str) -> None:
         """Ask for what only this view shows."""
         self._pass_focus()
@@ -273,7 +281,7 @@ class MainWindow(Themed, QMainWindow):
         sparsity = self.arrangement.panel(SparsityPanel)
         run = self.arrangement.panel(RunPanel)
         bars = self.arrangement.panel(MontagePanel) if sparsity.bars.isHidden() else sparsity.bars
-        hints = hints_of(self.open_button, run, sparsity.slider, bars, self.centre.bar)
+        hints = hints_of(self.open_button, run, sparsity.slider, bars, self.centre.bar, self.session.nouns)
         self.tour = Tour(hints, self)
         self.tour.ended.connect(self._forget_tour)
         self.tour.show_hint(0)

@@ -19,11 +19,13 @@ from gsp_studio.gui.dialogs.question import is_confirmed
 from gsp_studio.gui.network.state import SUFFIXES as NETWORKS
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.store import SUFFIX
+from gsp_studio.gui.widgets.worded import say_nouns
 from gsp_studio.io.dataset import LoadOptions
 from gsp_studio.io.export.options import ExportOptions
 from gsp_studio.io.logfile import log_folder
 from gsp_studio.io.resources import sample_path
 from gsp_studio.io.steps import REMEDY, Resize
+from gsp_studio.nouns import IMAGES, Nouns
 
 if TYPE_CHECKING:
     from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
@@ -35,14 +37,6 @@ if TYPE_CHECKING:
     from gsp_studio.gui.sweep.controller import SweepController
     from gsp_studio.gui.window.menu_bar import MenuBar
     from gsp_studio.io.readers import Peek
-
-#: Keys that no menu names.
-_MORE_KEYS = [
-    ("Arrows", "Walk through the basis images (with focus on them)"),
-    ("Arrows, Shift+Arrows", "Sparsity by 0.01, by 0.001 (with focus on the slider)"),
-    ("Double-click", "On the slider: the sparsity of the unprojected basis; on the basis images: all in view"),
-]
-
 
 #: What is said beside an export of a run while another basis is on the screen.
 _PROJECTED = "On the screen is a projection of {} to s = {:.4f}, which is no run; refined, it can be exported."
@@ -222,7 +216,7 @@ class Prompts(QObject):
         elif listed is not None and session.runs.index < 0:
             dialog.set_note(_NO_RUN)
         dialog.exportRequested.connect(lambda folder, parts: self._export(Path(folder), entry, parts))
-        _show(dialog)
+        _show(dialog, dataset.nouns)
 
     def _export(self, folder: Path, entry: RunEntry, parts: ExportOptions) -> None:
         self._settings.setValue("export", str(folder.parent))
@@ -246,7 +240,7 @@ class Prompts(QObject):
             above = Path(str(self._settings.value("export", str(Path.home()))))
             dialog = ApplyDialog(entry.name, above, self._window)
             dialog.applyRequested.connect(lambda path, folder: self._session.exports.apply(path, folder, entry))
-            _show(dialog)
+            _show(dialog, self._session.nouns)
 
     def copy(self, kind: str) -> None:
         """Put the run on the screen on the clipboard, as "python" or as a "command"."""
@@ -315,7 +309,7 @@ class Prompts(QObject):
         study.failed.connect(dialog.set_problem)
         session.datasetLeaving.connect(dialog.drop)
         self._rank = dialog
-        _show(dialog)
+        _show(dialog, dataset.nouns)
 
     def _forget_rank(self) -> None:
         self._rank = None
@@ -335,7 +329,7 @@ class Prompts(QObject):
         """Show all keys."""
         from gsp_studio.gui.dialogs.keys import KeysDialog
 
-        _show(KeysDialog(menus.keys() + _MORE_KEYS, self._window))
+        _show(KeysDialog(menus.keys() + _more_keys(self._session.nouns), self._window))
 
     def guide(self) -> None:
         """Show the guide."""
@@ -363,7 +357,21 @@ def _another(s: float, chosen: float) -> float:
     return round(s + _CHANGE if s + _CHANGE <= 1.0 else s - _CHANGE, 4)
 
 
-def _show(dialog: QDialog) -> None:
+def _more_keys(nouns: Nouns) -> list[tuple[str, str]]:
+    """Keys that no menu names."""
+    return [
+        ("Arrows", nouns.of("Walk through the basis images (with focus on them)")),
+        ("Arrows, Shift+Arrows", "Sparsity by 0.01, by 0.001 (with focus on the slider)"),
+        (
+            "Double-click",
+            nouns.of("On the slider: the sparsity of the unprojected basis; on the basis images: all in view"),
+        ),
+    ]
+
+
+def _show(dialog: QDialog, nouns: Nouns = IMAGES) -> None:
+    """Show a dialog, with the words for the data."""
+    say_nouns(dialog, nouns)
     dialog.show()
     dialog.activateWindow()  # not every window manager gives a new window the keyboard
 

@@ -139,7 +139,7 @@ class UnsavedWork(QObject):
                 else f"{path.name} does not have the {count} as {'it is' if is_one else 'they are'} now."
             )
         if session.settings.weights is not None:
-            told.append("The pixels have painted weights.")
+            told.append(session.nouns.of("The pixels have painted weights."))
         if session.phase.is_run:
             done = plural(session.control.branch_end, "iteration")
             standing = "is ending" if session.phase is Phase.CANCELLING else f"is going ({done} done) and ends here"
@@ -153,7 +153,7 @@ class UnsavedWork(QObject):
         if self._sweep.is_going:
             told.append("A sweep is going: its finished runs stay on the disk, the one that is going is lost.")
         if session.analyses.rank_study.is_going:
-            told.append("The search for the number of basis images is going, and is lost.")
+            told.append(session.nouns.of("The search for the number of basis images is going, and is lost."))
         if session.analyses.stability_check.entry is not None:
             told.append(
                 f"The check of {session.analyses.stability_check.entry.name} with further seeds is going, and is lost."

@@ -1,0 +1,66 @@
+"""What ``fit`` says in its exports: names of seeds, and how factors are normalized for other programs."""
+
+import csv
+import json
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+
+from gsp_studio.cli import main
+from gsp_studio.io.readers import load_dataset
+
+FIT = ("--max-iter", "5", "--sparsity", "0.5", "--backend", "reference", "--quiet")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_names_of_seeds_stand_in_run_json_and_in_heads_of_tables(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    np.save("cube.npy", rng.random((5, 6, 7)))
+    table = ["nm,soil,=water", *(",".join(map(str, (400 + k, *rng.random(2)))) for k in range(5))]
+    (tmp_path / "library.csv").write_text("\n".join(table))
+    fit = ["fit", "cube.npy", "--samples", "pixels", "--images-in", "rows", "--rank", "3", "--method", "ahals", *FIT]
+    seeds = ["--seed-basis", "library.csv", "--seed-basis", "region:0,0,2x2"]
+    assert main([*fit, *seeds, "--out", "out", "--also", "spectra,coefficients,maps,envi,h5"]) == 0
+    names = ["soil from library.csv", "=water from library.csv", "mean of 4 pixels at 0, 0"]
+    assert json.loads((tmp_path / "out/run.json").read_text())["params"]["seed_names"] == names
+    for file, kind in (("spectra.csv", "component"), ("coefficients.csv", "basis")):
+        with open(tmp_path / "out" / file, newline="") as opened:
+            assert next(csv.reader(opened))[1:] == [f"{kind}_{k + 1}: {name}" for k, name in enumerate(names)]
+    assert load_dataset(tmp_path / "out/maps.tif").names[0] == "component 1: soil from library.csv"
+    assert load_dataset(tmp_path / "out/maps.hdr").names[2] == "component 3: mean of 4 pixels at 0  0"
+    assert main(["apply", "out", "cube.npy", "--out", "new"]) == 0
+    with open("new/applied.csv", newline="") as opened:
+        assert next(csv.reader(opened))[2] == "basis_1: soil from library.csv"
+    assert main(["repeat", "out", "--out", "again", "--quiet"]) == 0
+    assert "the same to the last bit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("by", "size"), [("max", np.max), ("sum", np.sum), ("norm", np.linalg.norm)])
+def test_factors_are_normalized_for_other_programs_and_that_is_said(tmp_path, capsys, by, size):
+    np.save("cube.npy", np.random.default_rng(0).random((5, 6, 7)))
+    fit = ["fit", "cube.npy", "--samples", "pixels", "--images-in", "rows", "--rank", "3", *FIT, "--normalize", by]
+    assert main([*fit, "--out", "out"]) == 2
+    assert "--normalize scales the factors in the files of --also" in capsys.readouterr().err
+    assert main([*fit, "--out", "out", "--also", "spectra,h5,mat,envi,maps,residuals"]) == 0
+    kept = np.load("out/factors.npz")
+    words = {"max": "its maximum", "sum": "its sum", "norm": "its Euclidean norm"}[by]
+    with h5py.File("out/factors.h5") as file:
+        np.testing.assert_allclose([size(w) for w in file["W"][:].T], 1.0)
+        np.testing.assert_allclose(file["W"][:] @ file["H"][:], kept["W"] @ kept["H"])
+        assert file.attrs["normalized"] == f"divided by {words}"
+    assert np.abs([size(w) - 1 for w in kept["W"].T]).max() > 1e-3
+    assert scipy.io.loadmat("out/factors.mat")["normalized"] == f"divided by {words}"
+    with open("out/spectra.csv", newline="") as opened:
+        rows = list(csv.reader(opened))
+    assert rows[0][1] == f"component_1, basis image divided by {words}"
+    np.testing.assert_allclose(size(np.array([row[1] for row in rows[1:]], float)), 1.0)
+    assert f"divided by {words}" in (tmp_path / "out/maps.hdr").read_text()
+    assert json.loads((tmp_path / "out/run.json").read_text())["normalized"] == f"divided by {words}"
+    assert main(["repeat", "out", "--out", "again", "--quiet"]) == 0
+    assert "the same to the last bit" in capsys.readouterr().out

@@ -259,6 +259,19 @@ def test_escape_asks_before_it_drops_steps(dialog: LayoutDialog, found: Peek) ->
     assert closed["finished"] == [0]
 
 
+def test_escape_asks_before_it_drops_numbers_that_were_typed(dialog: LayoutDialog, found: Peek) -> None:
+    heard = Listener(dialog, *SIGNALS)
+    dialog.subset.last.setFocus()
+    dialog.subset.last.selectAll()
+    QTest.keyClicks(dialog.subset.last, "3")
+    QTest.keyClick(dialog.subset.last, Qt.Key.Key_Tab)
+    assert heard["previewRequested"][-1].subset == (0, 3, 1)
+    QTest.keyClick(dialog, Qt.Key.Key_Escape)
+    assert dialog.isVisible()
+    QTest.keyClick(dialog.question.box, Qt.Key.Key_Escape)
+    assert dialog.isVisible()
+
+
 def test_data_that_are_open_are_applied_to(show: Callable[..., QWidget], found: Peek) -> None:
     assert show(LayoutDialog(found, None, True)).accept_button.text() == "Apply"
     assert show(LayoutDialog(found)).accept_button.text() == "Open"

@@ -338,17 +338,19 @@ class LayoutDialog(QDialog):
         return tuple(f"{k + 1}, plane {page + 1}" for k, page in places) if len(places) == count else ()
 
     def reject(self) -> None:
-        """Close; steps that were added or changed are only dropped when the user says so."""
-        if self.steps.steps == self._first.steps:
+        """Close; steps, axes and a part of the images that were given are only dropped when the user says so."""
+        first, given = self._first, self._wanted
+        is_same = (first.axes, first.subset) == (given.axes, given.subset)
+        if is_same and self.steps.steps == first.steps:
             super().reject()
             return
         self.question = UnsavedQuestion(
             self,
-            "The steps that you added or changed are not applied yet.",
-            "They are gone when this window closes.",
+            "What you added or changed here is not applied yet.",
+            "It is gone when this window closes.",
             {"discard": super().reject},
             lambda: None,
-            discard="Drop the steps",
+            discard="Drop it",
         )
 
     def _accept(self) -> None:

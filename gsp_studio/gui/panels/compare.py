@@ -78,6 +78,7 @@ class ComparePanel(QWidget):
         self._lay_out()
         for _ in range(_FEWEST):
             self._add_column()
+        self.setFocusProxy(self.columns[0].view.tiles)
         self.add.clicked.connect(lambda _=False: self._add_run())
         self.mode.chosen.connect(lambda _: self._show())
         self._wire(self.turning)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QStandardItemModel
-from PySide6.QtWidgets import QFormLayout, QToolButton, QWidget
+from PySide6.QtWidgets import QFormLayout, QWidget
 
 from gsp_studio.core.params import PARAMETERS, Params
 from gsp_studio.gui.state import Capabilities, Phase, RunSettings
-from gsp_studio.gui.widgets.controls import Button, CheckBox, ComboBox, label
+from gsp_studio.gui.widgets.controls import Button, CheckBox, ComboBox, ToolButton, label
 from gsp_studio.gui.widgets.number_field import DecimalNumber, WholeNumber
 from gsp_studio.gui.widgets.parameter_fields import short_field, whole_field
 from gsp_studio.gui.widgets.worded import word_tip
@@ -52,9 +52,8 @@ class ModelPanel(QWidget):
         }
         #: Fields of rarer parameters, folded under "More".
         self.rarer = _rarer_fields((*self._fields, *_ELSEWHERE))
-        self.more = QToolButton()
+        self.more = ToolButton()
         self.more.setCheckable(True)
-        self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.more.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.more.setToolTip("When a run stops, and how it computes")
         self.weights = Button("All equal")

@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
+from gsp_studio.gui.dialogs.question import path_to_write
 from gsp_studio.gui.dialogs.region import mask_of
 from gsp_studio.gui.texts import error_texts
 from gsp_studio.gui.widgets.agreement_words import about_agreement
@@ -291,9 +292,9 @@ class SpectraPanel(ViewPanel):
     def _ask_save(self) -> None:
         kinds = "SVG (*.svg);;PDF (*.pdf);;PNG (*.png);;CSV (*.csv)"
         chosen, kind = QFileDialog.getSaveFileName(self, "Save the curves", "spectra.svg", kinds)
-        if chosen:
-            path = Path(chosen)
-            self.save_curves(path if path.suffix else path.with_suffix(kind.rpartition("*")[2].rstrip(")")))
+        path = path_to_write(self, chosen, kind.rpartition("*")[2].rstrip(")"))
+        if path is not None:
+            self.save_curves(path)
 
     def save_curves(self, path: Path) -> None:
         """Write the curves on the screen into a file, by its suffix."""

@@ -15,12 +15,16 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QSizePolicy,
+    QSlider,
     QStyle,
     QStyleOptionComboBox,
     QStylePainter,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
+
+from gsp_studio.gui.widgets.number_field import leave
 
 _OF_TEXT = (
     *(QKeySequence.StandardKey.Copy, QKeySequence.StandardKey.Cut, QKeySequence.StandardKey.Paste),
@@ -30,15 +34,46 @@ _OF_TEXT = (
 
 
 class Button(QPushButton):
-    """A button that the mouse presses without taking the keyboard's focus, and that Space presses when it has it."""
+    """A button that the mouse presses without taking the keyboard's focus, and that Space presses when it has it.
+
+    In a dialog, Enter in a field beside it does not press it.
+    """
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
         super().__init__(text, parent)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setAutoDefault(False)
+
+    def event(self, event: QEvent) -> bool:
+        """Space is this button's key before it is the window's."""
+        return _takes_space(event) or super().event(event)
+
+
+class ToolButton(QToolButton):
+    """A tool button with the manners of `Button`."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
 
     def event(self, event: QEvent) -> bool:
         """Space is this button's key before it is the window's."""
         return _takes_space(event) or super().event(event)
+
+
+class Slider(QSlider):
+    """A horizontal slider that the wheel moves with the focus only."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """A step a notch, with the focus: a scroll that passes by must not change a value."""
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
 
 
 class CheckBox(QCheckBox):
@@ -56,7 +91,8 @@ class CheckBox(QCheckBox):
 class LineEdit(QLineEdit):
     """A line of text that leaves the keys of the menus to the window, and steps back in its own text while it has any.
 
-    The keys that some systems give to lines of text besides (Ctrl+E: to the end of the line) are the window's.
+    The keys that some systems give to lines of text besides (Ctrl+E: to the end of the line) are the window's, and
+    Enter gives it all of them back.
     """
 
     def event(self, event: QEvent) -> bool:
@@ -72,6 +108,12 @@ class LineEdit(QLineEdit):
                 return False
         return super().event(event)
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter takes the text and leaves the field, so that the next key is not typed into it."""
+        super().keyPressEvent(event)
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and leave(self):
+            event.accept()
+
 
 class ComboBox(QComboBox):
     """A choice that the wheel turns with the focus only: a scroll that passes by must not change a result.
@@ -82,6 +124,10 @@ class ComboBox(QComboBox):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def event(self, event: QEvent) -> bool:
+        """Space opens this choice before it is the window's key."""
+        return _takes_space(event) or super().event(event)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """An entry a notch, with the focus."""

@@ -307,6 +307,7 @@ class Prompts(QObject):
         study.rowReady.connect(dialog.add_row)
         study.finished.connect(dialog.set_study)
         study.failed.connect(dialog.set_problem)
+        session.datasetLeaving.connect(dialog.drop)
         self._rank = dialog
         _show(dialog, dataset.nouns)
 

@@ -85,17 +85,12 @@ class ComparePanel(QWidget):
         self._wire(self.turning.tiles)
 
     def _lay_out(self) -> None:
-        top = QHBoxLayout()
-        top.setContentsMargins(12, 6, 12, 6)
-        top.setSpacing(16)
+        top = _row(16, (12, 6, 12, 6))
         top.addWidget(self._pair, 1)
-        top.addWidget(self.reference)
-        top.addWidget(self.add)
-        top.addWidget(self.mode)
+        for button in (self.reference, self.add, self.mode):
+            top.addWidget(button)
         self.mode.setToolTip(_SEEN)
-        self._heads, self._views = QHBoxLayout(), QHBoxLayout()
-        self._views.setSpacing(2)
-        self._views.setContentsMargins(0, 0, 0, 0)
+        self._heads, self._views = QHBoxLayout(), _row(2, (0, 0, 0, 0))
         self._heads.setSpacing(2)
         side_by_side = QWidget()
         side_by_side.setLayout(self._views)
@@ -347,3 +342,10 @@ class ComparePanel(QWidget):
         self._look_at_screen()
         if found is None or self._keys() != tuple(one.key for one in found.runs):
             self._ask()
+
+
+def _row(spacing: int, margins: tuple[int, int, int, int]) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setContentsMargins(*margins)
+    row.setSpacing(spacing)
+    return row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ import tifffile
 
 from gsp_studio.arrays import Array
 from gsp_studio.core.hyperspy_signals import axes_entries, images_and_curves
+from gsp_studio.core.unit_spectra import UNITS, in_units
 from gsp_studio.io.atomic import ExportError, careful_hdf5
 from gsp_studio.io.dataset import Dataset
+from gsp_studio.io.export.figures import FigureStyle
 from gsp_studio.io.run_record import ExportedRun
 
 Writers = dict[str, Callable[[Path], object]]
@@ -29,16 +31,17 @@ _ASCII = {"µm": "um", "Å": "Angstrom", "cm⁻¹": "1/cm", "°": "degree"}
 _ENVI_UNITS = {"nm": "Nanometers", "µm": "Micrometers", "m": "Meters", "°": "Degrees", "cm⁻¹": "Wavenumber"}
 
 
-def map_writers(dataset: Dataset, run: ExportedRun, style: object = None) -> Writers:
+def map_writers(dataset: Dataset, run: ExportedRun, style: FigureStyle | None = None) -> Writers:
     """Maps of the components as one TIFF of floats, with the size of a pixel as ImageJ has it."""
-    maps = _grey(dataset, run)[0]
-    return {"maps.tif": lambda path: write_imagej(path, maps, dataset)}
+    maps = _grey(dataset, run, style)[0]
+    names = _names(len(maps), style)
+    return {"maps.tif": lambda path: write_imagej(path, maps, dataset, names)}
 
 
-def write_imagej(path: Path, images: Array, dataset: Dataset) -> None:
+def write_imagej(path: Path, images: Array, dataset: Dataset, names: Sequence[str] = ()) -> None:
     """Write images (k, height, width) as float32, a page each, with the size and unit of a pixel."""
     y, x = dataset.axis("y"), dataset.axis("x")
-    metadata: dict[str, Any] = {"axes": "ZYX", "Labels": _names(len(images)), "mode": "grayscale"}
+    metadata: dict[str, Any] = {"axes": "ZYX", "Labels": names or _names(len(images)), "mode": "grayscale"}
     resolution = None
     if x.unit and y.unit and x.spacing and y.spacing:
         across, down = 1 / x.spacing, 1 / y.spacing
@@ -49,10 +52,10 @@ def write_imagej(path: Path, images: Array, dataset: Dataset) -> None:
     tifffile.imwrite(path, pages, imagej=True, resolution=resolution, metadata=metadata)
 
 
-def envi_writers(dataset: Dataset, run: ExportedRun, style: object = None) -> Writers:
+def envi_writers(dataset: Dataset, run: ExportedRun, style: FigureStyle | None = None) -> Writers:
     """Maps as an ENVI cube with the names of its bands, and spectra as an ENVI library with their wavelengths."""
-    maps, curves = _grey(dataset, run)
-    names = _names(len(maps))
+    maps, curves = _grey(dataset, run, style)
+    names = _names(len(maps), style)
     cube = {"samples": maps.shape[2], "lines": maps.shape[1], "bands": len(maps), "band names": _listed(names)}
     y, x, band = (dataset.axis(dimension) for dimension in ("y", "x", "band"))
     if x.spacing and y.spacing and x.unit == y.unit and x.unit:
@@ -81,9 +84,10 @@ def _write_header(path: Path, fields: dict[str, Any]) -> None:
     path.write_text("\n".join(["ENVI", *(f"{key} = {value}" for key, value in said.items()), ""]), encoding="utf-8")
 
 
-def spectra_writers(dataset: Dataset, run: ExportedRun, style: object = None) -> Writers:
+def spectra_writers(dataset: Dataset, run: ExportedRun, style: FigureStyle | None = None) -> Writers:
     """The spectra, or the coefficients along the images, as a table: coordinates first, then a column a component."""
-    curves = images_and_curves(run.result.W, np.asarray(run.result.H), dataset)[1]
+    curves = images_and_curves(*_factors(run, style), dataset)[1]
+    names = [name.replace(" ", "_", 1) for name in _names(len(curves), style)]
     band = dataset.axis("band")
 
     def write(path: Path) -> None:
@@ -91,16 +95,16 @@ def spectra_writers(dataset: Dataset, run: ExportedRun, style: object = None) ->
         labels = [["name"], *([label] for label in band.labels)] if band.labels else [[]] * (len(at) + 1)
         with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             table = csv.writer(file)
-            table.writerow([plain_text(band.title), *labels[0], *(f"component_{k + 1}" for k in range(len(curves)))])
+            table.writerow([plain_text(band.title), *labels[0], *names])
             for place, label, values in zip(at, labels[1:], curves.T.tolist(), strict=True):
                 table.writerow([repr(place), *map(plain_text, label), *map(repr, values)])
 
     return {"spectra.csv": write}
 
 
-def hyperspy_writers(dataset: Dataset, run: ExportedRun, style: object = None) -> Writers:
+def hyperspy_writers(dataset: Dataset, run: ExportedRun, style: FigureStyle | None = None) -> Writers:
     """Maps and spectra as two signals in one file that hyperspy opens, each with its axes."""
-    maps, curves = _grey(dataset, run)
+    maps, curves = _grey(dataset, run, style)
     of_maps, of_curves = axes_entries(dataset, maps, curves)
     title = dataset.name.encode("utf-8", "backslashreplace").decode()
 
@@ -112,7 +116,8 @@ def hyperspy_writers(dataset: Dataset, run: ExportedRun, style: object = None) -
             group.create_dataset("data", data=values, compression="gzip", compression_opts=1)
             for k, axis in enumerate(axes):
                 _write_axis(group.create_group(f"axis-{k}"), axis)
-            group.create_group("metadata/General").attrs["title"] = f"{title}: {name}"
+            scaled = f" ({UNITS[style.spectra]})" if style is not None and style.spectra else ""
+            group.create_group("metadata/General").attrs["title"] = f"{title}: {name}{scaled}"
             group.create_group("metadata/Signal").attrs["signal_type"] = ""
             for empty in ("original_metadata", "learning_results"):
                 group.create_group(empty)
@@ -132,18 +137,24 @@ def _write_axis(group: h5py.Group, axis: dict[str, Any]) -> None:
             group.attrs[key] = value
 
 
-def _grey(dataset: Dataset, run: ExportedRun) -> tuple[Array, Array]:
+def _factors(run: ExportedRun, style: FigureStyle | None) -> tuple[Array, Array]:
+    """W and H of a run, in the units of the style."""
+    return in_units(run.result.W, np.asarray(run.result.H), "" if style is None else style.spectra)
+
+
+def _grey(dataset: Dataset, run: ExportedRun, style: FigureStyle | None = None) -> tuple[Array, Array]:
     """Images and curves of the components, which this format can only have in grey."""
     if dataset.channels != 1:
         raise ExportError("maps are grey; of images in colour, the basis as TIFF keeps all digits")
-    images, curves = images_and_curves(run.result.W, np.asarray(run.result.H), dataset)
+    images, curves = images_and_curves(*_factors(run, style), dataset)
     if not all(np.isfinite(part.astype(np.float32)).all() for part in (images, curves)):
         raise ExportError("the factors are beyond the numbers of 32 bits of these files; MATLAB and HDF5 keep them")
     return images, curves
 
 
-def _names(count: int) -> list[str]:
-    return [f"component {k + 1}" for k in range(count)]
+def _names(count: int, style: FigureStyle | None = None) -> list[str]:
+    scaled = f" ({UNITS[style.spectra]})" if style is not None and style.spectra else ""
+    return [f"component {k + 1}{scaled}" for k in range(count)]
 
 
 def _listed(parts: Any) -> str:

@@ -26,6 +26,7 @@ from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.core.nmf import Result
 from gsp_studio.core.trials import trial_words
+from gsp_studio.core.unit_spectra import in_units
 from gsp_studio.io.atomic import ExportError, FolderTaken, failure_reason
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.coefficients import WRITERS
@@ -139,7 +140,7 @@ def export_run(
     if is_out_of_core(H) and (options.extras or dataset.grid is not None):
         raise ExportError("H is on the cluster, too large to be fetched; accepted are exports that do without it")
     if options.montage and dataset.grid is not None:
-        maps = dataset.maps(run.result.H)
+        maps = dataset.maps(in_units(run.result.W, run.result.H, options.spectra)[1])
         writers[MAPS] = lambda path: save_image(
             montage_image(maps, gap=2, scale=options.scale, zoom=options.zoom or _visible_zoom(maps)), path
         )
@@ -154,7 +155,8 @@ def export_run(
         writers[TABLE] = lambda path: write_agreement(path, dict(run.truth))
     if (reference := run.reference) is not None:
         writers[REFERENCE] = lambda path: write_reference(path, reference)
-    style = FigureStyle(options.scale, options.zoom, options.order, options.palette, check)
+    unit = "" if dataset.grid is None else options.spectra
+    style = FigureStyle(options.scale, options.zoom, options.order, options.palette, unit, check)
     for name in options.extras:
         if name not in EXTRAS:
             raise ExportError(f'"{name}" is no export; accepted are {", ".join(EXTRAS)}')

@@ -14,6 +14,7 @@ from matplotlib.patheffects import Normal, Stroke
 from gsp_studio.arrays import Array
 from gsp_studio.core.lineage import leads, settled, settled_held_out, starts_of
 from gsp_studio.core.nmf import History
+from gsp_studio.core.unit_spectra import UNITS, unit_scales
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.figures import FigureStyle, captions_of
 from gsp_studio.io.export.print_style import add_grid, print_style
@@ -41,6 +42,7 @@ def draw_montage(path: Path, kind: str, dataset: Dataset, run: ExportedRun, styl
     """
     order, captions = style.placed(run.result.W.shape[1]), captions_of(run)
     W = run.result.W[:, order]
+    W = W / unit_scales(W, style.spectra)
     draw = _draw_images if dataset.grid is None else _draw_spectra
     with mpl.rc_context({**mpl.rcParamsDefault, **_STYLE}):
         _save(draw(dataset, W, [captions[k] for k in order], style), path, kind)
@@ -106,6 +108,8 @@ def _draw_spectra(dataset: Dataset, W: Array, captions: list[str], style: Figure
         ax.set_title(captions[k], pad=2, color=_CAPTION)
         ax.tick_params(labelsize=5.5, length=2)
         ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3, integer=not axis.is_calibrated))
+        if style.spectra and k % columns == 0:
+            ax.set_ylabel(UNITS[style.spectra])
         if k >= count - columns:
             ax.tick_params(labelbottom=True)
             ax.set_xlabel(axis.title)

@@ -123,8 +123,8 @@ class SpectraPanel(ViewPanel):
         box.addWidget(split, 1)
         told = QVBoxLayout()
         told.setContentsMargins(12, 0, 12, 0)
-        for words in (self._facts, self._agreement_words):
-            told.addWidget(words)
+        for each in (self._facts, self._agreement_words):
+            told.addWidget(each)
         box.addLayout(told)
         self._stack.addWidget(full)
         self.setFocusProxy(self.strip)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
     from gsp_studio.gui.sweep.controller import SweepController
     from gsp_studio.gui.window.menu_bar import MenuBar
+    from gsp_studio.io.dataset import Dataset
     from gsp_studio.io.readers import Peek
 
 #: What is said beside an export of a run while another basis is on the screen.
@@ -200,8 +201,7 @@ class Prompts(QObject):
             return
         listed = next((run for run in session.runs.entries if run.number == entry.number), None)
         above = Path(str(self._settings.value("export", str(Path.home()))))
-        name = f"run{entry.number}" if listed else f"run{entry.origin[0]}-s{entry.choice.params.sparsity:.4f}"
-        folder = above / f"{Path(dataset.name).stem}-{name}"
+        folder = above / _folder_name(dataset, entry, is_listed=listed is not None)
         chosen = str(self._settings.value(*_extras_key(dataset))).split()
         dialog = ExportDialog(entry, folder, self._window, session.exports.extras, chosen)
         is_alike = shown is not None and len(shown.order) == len(entry.shown.order)
@@ -354,6 +354,12 @@ def _another(s: float, chosen: float) -> float:
     if abs(chosen - s) >= _LEAST_CHANGE:
         return chosen
     return round(s + _CHANGE if s + _CHANGE <= 1.0 else s - _CHANGE, 4)
+
+
+def _folder_name(dataset: Dataset, entry: RunEntry, *, is_listed: bool) -> str:
+    """Name of the folder that an export of a run, or of a refined basis, is proposed to go into."""
+    name = f"run{entry.number}" if is_listed else f"run{entry.origin[0]}-s{entry.choice.params.sparsity:.4f}"
+    return f"{Path(dataset.name).stem}-{name}"
 
 
 def _more_keys(nouns: Nouns) -> list[tuple[str, str]]:

@@ -377,7 +377,7 @@ class TestSpectra:
         dialog = show(LayoutDialog(found))
         answer(dialog, found.options)
         heard = Listener(dialog, *SIGNALS)
-        choose(dialog.samples, "pixels")
+        QTest.mouseClick(dialog.samples.buttons[1], Qt.MouseButton.LeftButton)
         came = answer(dialog, heard["previewRequested"][-1])
         assert (came.options.images_in, came.image_shape[0] * came.image_shape[1]) == ("rows", 35)
         assert "then 35 spectra of 6 values" in told(dialog)

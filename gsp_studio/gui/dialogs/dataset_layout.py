@@ -27,6 +27,7 @@ from gsp_studio.gui.widgets.axes_editor import AxesEditor
 from gsp_studio.gui.widgets.controls import ComboBox, label, plain
 from gsp_studio.gui.widgets.crop_picture import CropPicture
 from gsp_studio.gui.widgets.subset import SubsetEditor
+from gsp_studio.gui.widgets.switch import Switch
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.memory import free_memory
 from gsp_studio.io.steps import Crop, Step
@@ -90,7 +91,7 @@ class LayoutDialog(QDialog):
         self.pages = ComboBox()
         self.subset = SubsetEditor()
         self.labels = ComboBox()
-        self.samples = ComboBox()
+        self.samples = Switch("A sample is", tuple(_SAMPLES.values()))
         self.storage = ComboBox()
         self.axes = AxesEditor()
         self.steps = StepsList()
@@ -116,8 +117,8 @@ class LayoutDialog(QDialog):
         self.colour.activated.connect(lambda _: self._ask_colour(self.colour.currentData()))
         self.negative.activated.connect(lambda _: self._ask(negative=self.negative.currentData()))
         # Bands may lie along another axis than images do, so that the layout is guessed anew.
-        self.samples.activated.connect(
-            lambda _: self._ask(samples=self.samples.currentData(), image_shape=None, order=None, images_in=None)
+        self.samples.chosen.connect(
+            lambda index: self._ask(samples=list(_SAMPLES)[index], image_shape=None, order=None, images_in=None)
         )
         for name in ("nonfinite", "labels", "storage"):
             field: ComboBox = getattr(self, name)
@@ -207,7 +208,7 @@ class LayoutDialog(QDialog):
         self._offer(self.colour, _COLOUR, "rgb" if found.channels == 3 else "grey")
         self._offer(self.negative, _NEGATIVE, found.options.negative)
         self._offer(self.nonfinite, _NONFINITE, found.options.nonfinite)
-        self._offer(self.samples, _SAMPLES, found.options.samples or "images")
+        self.samples.set_index(list(_SAMPLES).index(found.options.samples or "images"))
         self._offer(
             self.storage, {**_STORAGE, None: f"as usual: {_STORAGE[found.usual_storage]}"}, found.options.storage
         )

@@ -1,7 +1,7 @@
 """The session file of a window: saving, opening, whether it has all runs. Autosave writes beside it.
 
-A finished run is autosaved when it ends, a run that is going and the window's state every half minute, where they have
-changed.
+A finished run is autosaved when it ends, a run that is going after its first seconds, and that and the window's state
+every half minute, where they have changed.
 """
 
 from __future__ import annotations

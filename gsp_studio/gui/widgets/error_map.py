@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _WAIT = "Computing the errors..."
 _TITLE = "Average squared error, brighter is larger"
-_TITLE_SCENE = "Error of each pixel in %, brighter is larger"
+_TITLE_SCENE = "Error pixel by pixel in %, brighter is larger"
 _TITLE_BANDS = "average squared error"
 
 
@@ -78,7 +78,7 @@ class ErrorMap(QFrame):
         is_scene = dataset.grid is not None
         self._dataset, self._drawn = dataset, None
         self.plates.set_plates(())
-        self.plates.setAccessibleName("Error of each pixel" if is_scene else "Average squared error of every pixel")
+        self.plates.setAccessibleName("Error pixel by pixel" if is_scene else "Average squared error of every pixel")
         self.plates.setCursor(Qt.CursorShape.CrossCursor if is_scene else Qt.CursorShape.ArrowCursor)
         self.plates.set_scale(scale_bar_of(dataset))
         self.bands.setVisible(is_scene)

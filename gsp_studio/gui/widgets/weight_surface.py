@@ -82,10 +82,11 @@ class WeightSurface(QWidget):
 
     def _show_canvas(self) -> None:
         is_curve = self.canvas is self.curve
-        for part in (self.bar, self.painting, self.legend):
-            part.setVisible(not is_curve)
-        for part in (self.curve_bar, self.curve):
-            part.setVisible(is_curve)
+        of_images: tuple[QWidget, ...] = (self.bar, self.painting, self.legend)
+        of_bands: tuple[QWidget, ...] = (self.curve_bar, self.curve)
+        for parts, are_seen in ((of_images, not is_curve), (of_bands, is_curve)):
+            for part in parts:
+                part.setVisible(are_seen)
 
     def _show_brush(self, brush: Brush) -> None:
         self.painting.set_brush(self.bar.set_brush(brush))

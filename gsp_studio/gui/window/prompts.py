@@ -20,7 +20,7 @@ from gsp_studio.gui.network.state import SUFFIXES as NETWORKS
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.store import SUFFIX
 from gsp_studio.gui.widgets.worded import say_nouns
-from gsp_studio.io.dataset import LoadOptions
+from gsp_studio.io.dataset import Dataset, LoadOptions
 from gsp_studio.io.export.options import ExportOptions
 from gsp_studio.io.logfile import log_folder
 from gsp_studio.io.resources import sample_path
@@ -193,7 +193,6 @@ class Prompts(QObject):
     def export(self) -> None:
         """Ask where what is on the screen, or the last run, is to be written."""
         from gsp_studio.gui.dialogs.export import ExportDialog
-        from gsp_studio.gui.widgets.tile_view import colour_table
 
         session = self._session
         entry, dataset, shown = session.refined.or_listed(), session.dataset, session.display.shown
@@ -203,14 +202,13 @@ class Prompts(QObject):
         above = Path(str(self._settings.value("export", str(Path.home()))))
         name = f"run{entry.number}" if listed else f"run{entry.origin[0]}-s{entry.choice.params.sparsity:.4f}"
         folder = above / f"{Path(dataset.name).stem}-{name}"
-        chosen = str(self._settings.value("exportExtras", "")).split()
+        chosen = str(self._settings.value(*_extras_key(dataset))).split()
         dialog = ExportDialog(entry, folder, self._window, session.exports.extras, chosen)
         is_alike = shown is not None and len(shown.order) == len(entry.shown.order)
         order = shown.order if is_alike and shown is not None else entry.shown.order
         view = session.display.view
-        palette = colour_table(view.colours)
-        palette[-1] = palette[-2]  # on the screen the last one lies between tiles
-        dialog.set_look(tuple(order.tolist()), view.colours, b"" if view.colours == "grey" else palette.tobytes())
+        spectra = "none" if dataset.grid is None else view.spectra
+        dialog.set_look(tuple(order.tolist()), view.colours, _palette(view.colours), spectra)
         if listed is not None and shown is not None and shown is not listed.shown and session.runs.index >= 0:
             dialog.set_note(_PROJECTED.format(listed.name, shown.target))
         elif listed is not None and session.runs.index < 0:
@@ -220,7 +218,8 @@ class Prompts(QObject):
 
     def _export(self, folder: Path, entry: RunEntry, parts: ExportOptions) -> None:
         self._settings.setValue("export", str(folder.parent))
-        self._settings.setValue("exportExtras", " ".join(parts.extras))
+        if self._session.dataset is not None:
+            self._settings.setValue(_extras_key(self._session.dataset)[0], " ".join(parts.extras))
         newest = self._session.runs.at(self._session.runs.index_of(entry.number))
         self._session.exports.export(folder, newest or entry, parts)
 
@@ -390,3 +389,19 @@ def _data_filter() -> str:
     """Files that the dialog shows first; their content decides, whatever they are called."""
     images = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".pgm", ".ppm")
     return f"Data sets ({' '.join(f'*{suffix}' for suffix in (*_layout_suffixes(), *images))});;All files (*)"
+
+
+def _palette(colours: str) -> bytes:
+    """Red, green and blue of the colours of the tiles; b"" for greys."""
+    if colours == "grey":
+        return b""
+    from gsp_studio.gui.widgets.tile_view import colour_table
+
+    palette = colour_table(colours)
+    palette[-1] = palette[-2]  # on the screen the last one lies between tiles
+    return palette.tobytes()
+
+
+def _extras_key(dataset: Dataset) -> tuple[str, str]:
+    """Where the extras of the last export are kept, and those of the first: of spectra their maps and curves."""
+    return ("exportExtras", "") if dataset.grid is None else ("exportExtrasOfSpectra", "maps spectra")

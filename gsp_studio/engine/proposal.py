@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,4 +77,4 @@ def sparsity_of_few(rank: int) -> float:
         are 1 in an equal share of the pixels each and 0 elsewhere. The reference maps of Samson, of which 2.1 of 3
         materials are in a pixel on average, have 0.344, and this is 0.34.
     """
-    return float(round(0.8 * (1.0 - rank**-0.5), 2))
+    return round(0.8 * (1.0 - math.sqrt(1.0 / rank)), 2)

@@ -78,8 +78,8 @@ class SpectraPanel(ViewPanel):
     def _lay_out(self) -> None:
         self.all.setChecked(True)
         self.all.setToolTip("Draw the spectra of all components, or of the selected one alone")
-        for key, words in UNITS.items():
-            self.unit.addItem(words, key)
+        for key, title in UNITS.items():
+            self.unit.addItem(title, key)
         self.unit.setAccessibleName("Scale of spectra")
         self.unit.setToolTip(
             "Draw each spectrum with a sum, a largest value or a length of 1; coefficients are scaled inversely.\n"

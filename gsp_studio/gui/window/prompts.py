@@ -20,7 +20,7 @@ from gsp_studio.gui.network.state import SUFFIXES as NETWORKS
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.store import SUFFIX
 from gsp_studio.gui.widgets.worded import say_nouns
-from gsp_studio.io.dataset import Dataset, LoadOptions
+from gsp_studio.io.dataset import LoadOptions
 from gsp_studio.io.export.options import ExportOptions
 from gsp_studio.io.logfile import log_folder
 from gsp_studio.io.resources import sample_path
@@ -36,12 +36,8 @@ if TYPE_CHECKING:
     from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
     from gsp_studio.gui.sweep.controller import SweepController
     from gsp_studio.gui.window.menu_bar import MenuBar
-    from gsp_studio.io.dataset import Dataset
     from gsp_studio.io.readers import Peek
 
-#: What is said beside an export of a run while another basis is on the screen.
-_PROJECTED = "On the screen is a projection of {} to s = {:.4f}, which is no run; refined, it can be exported."
-_NO_RUN = "On the screen is the basis of no run; this is the last run of the list."
 #: Difference that a branch is proposed with, and the least that counts as one.
 _CHANGE, _LEAST_CHANGE = 0.05, 5e-5
 #: Proposed for images of many sizes.
@@ -193,33 +189,22 @@ class Prompts(QObject):
 
     def export(self) -> None:
         """Ask where what is on the screen, or the last run, is to be written."""
-        from gsp_studio.gui.dialogs.export import ExportDialog
+        from gsp_studio.gui.window.export_prompt import export_dialog
 
         session = self._session
-        entry, dataset, shown = session.refined.or_listed(), session.dataset, session.display.shown
-        if entry is None or dataset is None:
+        entry = session.refined.or_listed()
+        if entry is None or session.dataset is None:
             return
-        listed = next((run for run in session.runs.entries if run.number == entry.number), None)
-        above = Path(str(self._settings.value("export", str(Path.home()))))
-        folder = above / _folder_name(dataset, entry, is_listed=listed is not None)
-        chosen = str(self._settings.value(*_extras_key(dataset))).split()
-        dialog = ExportDialog(entry, folder, self._window, session.exports.extras, chosen)
-        is_alike = shown is not None and len(shown.order) == len(entry.shown.order)
-        order = shown.order if is_alike and shown is not None else entry.shown.order
-        view = session.display.view
-        spectra = "none" if dataset.grid is None else view.spectra
-        dialog.set_look(tuple(order.tolist()), view.colours, _palette(view.colours), spectra)
-        if listed is not None and shown is not None and shown is not listed.shown and session.runs.index >= 0:
-            dialog.set_note(_PROJECTED.format(listed.name, shown.target))
-        elif listed is not None and session.runs.index < 0:
-            dialog.set_note(_NO_RUN)
+        dialog = export_dialog(session, entry, session.dataset, self._settings, self._window)
         dialog.exportRequested.connect(lambda folder, parts: self._export(Path(folder), entry, parts))
-        _show(dialog, dataset.nouns)
+        _show(dialog, session.nouns)
 
     def _export(self, folder: Path, entry: RunEntry, parts: ExportOptions) -> None:
+        from gsp_studio.gui.window.export_prompt import extras_key
+
         self._settings.setValue("export", str(folder.parent))
         if self._session.dataset is not None:
-            self._settings.setValue(_extras_key(self._session.dataset)[0], " ".join(parts.extras))
+            self._settings.setValue(extras_key(self._session.dataset)[0], " ".join(parts.extras))
         newest = self._session.runs.at(self._session.runs.index_of(entry.number))
         self._session.exports.export(folder, newest or entry, parts)
 
@@ -356,12 +341,6 @@ def _another(s: float, chosen: float) -> float:
     return round(s + _CHANGE if s + _CHANGE <= 1.0 else s - _CHANGE, 4)
 
 
-def _folder_name(dataset: Dataset, entry: RunEntry, *, is_listed: bool) -> str:
-    """Name of the folder that an export of a run, or of a refined basis, is proposed to go into."""
-    name = f"run{entry.number}" if is_listed else f"run{entry.origin[0]}-s{entry.choice.params.sparsity:.4f}"
-    return f"{Path(dataset.name).stem}-{name}"
-
-
 def _more_keys(nouns: Nouns) -> list[tuple[str, str]]:
     """Keys that no menu names."""
     return [
@@ -395,19 +374,3 @@ def _data_filter() -> str:
     """Files that the dialog shows first; their content decides, whatever they are called."""
     images = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".pgm", ".ppm")
     return f"Data sets ({' '.join(f'*{suffix}' for suffix in (*_layout_suffixes(), *images))});;All files (*)"
-
-
-def _palette(colours: str) -> bytes:
-    """Red, green and blue of the colours of the tiles; b"" for greys."""
-    if colours == "grey":
-        return b""
-    from gsp_studio.gui.widgets.tile_view import colour_table
-
-    palette = colour_table(colours)
-    palette[-1] = palette[-2]  # on the screen the last one lies between tiles
-    return palette.tobytes()
-
-
-def _extras_key(dataset: Dataset) -> tuple[str, str]:
-    """Where the extras of the last export are kept, and those of the first: of spectra their maps and curves."""
-    return ("exportExtras", "") if dataset.grid is None else ("exportExtrasOfSpectra", "maps spectra")

@@ -20,6 +20,7 @@ from gsp_studio.gui.network.state import SUFFIXES as NETWORKS
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.store import SUFFIX
 from gsp_studio.gui.widgets.worded import say_nouns
+from gsp_studio.gui.window.rank_prompt import RankPrompt
 from gsp_studio.io.dataset import LoadOptions
 from gsp_studio.io.export.options import ExportOptions
 from gsp_studio.io.logfile import log_folder
@@ -29,7 +30,6 @@ from gsp_studio.nouns import IMAGES, Nouns
 
 if TYPE_CHECKING:
     from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
-    from gsp_studio.gui.dialogs.rank import RankDialog
     from gsp_studio.gui.jobs.dataset import Preview
     from gsp_studio.gui.jobs.export import ExportRequest
     from gsp_studio.gui.state import RunEntry
@@ -57,7 +57,7 @@ class Prompts(QObject):
         self.before_other_data: Callable[[Callable[[], None]], None] = lambda go: go()
         self._layout: LayoutDialog | None = None
         self._layout_wanted = False
-        self._rank: RankDialog | None = None
+        self._rank = RankPrompt(window, session)
         self._sweeps: SweepController | None = None
         session.exports.folderTaken.connect(self._replace_export)
 
@@ -267,36 +267,7 @@ class Prompts(QObject):
 
     def rank(self) -> None:
         """Ask how many basis images there should be, and study it."""
-        from gsp_studio.gui.dialogs.rank import RankDialog
-
-        session = self._session
-        dataset = session.dataset
-        if dataset is None:
-            return
-        if self._rank is not None:
-            self._rank.activateWindow()
-            return
-        most = max(1, min(dataset.X.shape) // 2)
-        from gsp_studio.core.methods import METHODS
-
-        method = METHODS[session.settings.params.method].label
-        dialog, study = RankDialog(most, method, self._window), session.analyses.rank_study
-        dialog.studyRequested.connect(lambda ranks, seeds: study.start(dataset, ranks, session.settings.choice, seeds))
-        dialog.studyCancelled.connect(study.cancel)
-        dialog.rankChosen.connect(
-            lambda rank: session.settings.set_choice(session.settings.choice.with_params(rank=rank))
-        )
-        dialog.finished.connect(lambda _: self._forget_rank())
-        study.progressed.connect(dialog.set_progress)
-        study.rowReady.connect(dialog.add_row)
-        study.finished.connect(dialog.set_study)
-        study.failed.connect(dialog.set_problem)
-        session.datasetLeaving.connect(dialog.drop)
-        self._rank = dialog
-        _show(dialog, dataset.nouns)
-
-    def _forget_rank(self) -> None:
-        self._rank = None
+        self._rank.ask()
 
     # Sweeps
 

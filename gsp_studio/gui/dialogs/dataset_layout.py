@@ -230,7 +230,10 @@ class LayoutDialog(QDialog):
         """Return the subsets of one plane or channel each; None: all."""
         found, pages = self._found, self._found.pages
         each: dict[tuple[int, int, int] | None, str] = {None: f"all {pages}, as images of one set"}
-        return each | {found.subset_of_page(k): f"number {k + 1} of each {pages}" for k in range(pages)}
+        for k in range(pages):
+            number = f"number {k + 1} of each {pages}"
+            each[found.subset_of_page(k)] = f"{found.page_names[k]} ({number})" if found.page_names else number
+        return each
 
     def _shape_seen(self) -> tuple[int, int]:
         """Shape of the images after the steps, before they become spectra."""
@@ -331,12 +334,12 @@ class LayoutDialog(QDialog):
         self.accept_button.setEnabled(not sentence)
 
     def _captions(self, count: int) -> tuple[str, ...]:
-        """Where the images that are shown come from, of a source with planes: "2, plane 1"."""
+        """Where the images that are shown come from, of a source with planes: "2, plane 1" or "2, z 1, channel 3"."""
         found = self._found
         if found.pages < 2 or found.count_after != found.n_images or found.options.samples == "pixels":
             return ()
         places = [found.moment_and_page(found.picked[k]) for k in found.shown(count)]
-        return tuple(f"{k + 1}, plane {page + 1}" for k, page in places) if len(places) == count else ()
+        return tuple(f"{k + 1}, {found.name_of_page(page)}" for k, page in places) if len(places) == count else ()
 
     def reject(self) -> None:
         """Close; steps, axes and a part of the images that were given are only dropped when the user says so."""

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -92,6 +93,7 @@ class LayoutDialog(QDialog):
         self.subset = SubsetEditor()
         self.labels = ComboBox()
         self.samples = Switch("A sample is", tuple(_SAMPLES.values()))
+        self.samples.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)  # its buttons side by side
         self.storage = ComboBox()
         self.axes = AxesEditor()
         self.steps = StepsList()

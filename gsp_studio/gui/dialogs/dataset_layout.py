@@ -112,17 +112,15 @@ class LayoutDialog(QDialog):
         afresh = {"image_shape": None, "order": None, "images_in": None, "colour": None}
         self.key.activated.connect(lambda _: self._ask(key=self.key.currentData(), **afresh))
         self.shape.activated.connect(lambda _: self._ask_shape(self.shape.currentData()))
-        self.order.activated.connect(lambda _: self._ask(order=self.order.currentData()))
         self.images_in.activated.connect(
             lambda _: self._ask(images_in=self.images_in.currentData(), image_shape=None, colour=None)
         )
         self.colour.activated.connect(lambda _: self._ask_colour(self.colour.currentData()))
-        self.negative.activated.connect(lambda _: self._ask(negative=self.negative.currentData()))
         # Bands may lie along another axis than images do, so that the layout is guessed anew.
         self.samples.chosen.connect(
             lambda index: self._ask(samples=list(_SAMPLES)[index], image_shape=None, order=None, images_in=None)
         )
-        for name in ("nonfinite", "labels", "storage"):
+        for name in ("order", "negative", "nonfinite", "labels", "storage"):
             field: ComboBox = getattr(self, name)
             field.activated.connect(lambda _, name=name, field=field: self._ask(**{name: field.currentData()}))
         self.pages.activated.connect(lambda _: self._ask(subset=self.pages.currentData()))

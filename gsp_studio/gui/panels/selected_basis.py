@@ -246,7 +246,7 @@ class BasisPanel(QWidget):
         self._users[0].setFixedHeight(64)
         self._users[1].show()
         images = pictures_of(dataset, top)
-        half, captions = -(-len(top) // 2), short_names(dataset, top)
+        half, captions = -(-len(top) // 2), short_names(dataset, top.tolist())
         for row, part in ((self._users[0], slice(0, half)), (self._users[1], slice(half, len(top)))):
             row.set_images(images[part], captions[part])
         told = zip(top, weights, strict=True)

@@ -343,6 +343,9 @@ def declared(dimension: Dimension, count: int, **told: Any) -> tuple[Axis | None
         axis.require_count(count)
     except (AxisError, TypeError, ValueError, OverflowError) as error:
         return None, f"what the file says of its {_DEFAULT_NAMES[dimension].lower()}s is not used: {_short(str(error))}"
+    if len(axis.values) > 1 and len(set(axis.values)) == 1:
+        why = f"all of its coordinates are {axis.values[0]:g}"
+        return None, f"what the file says of its {_DEFAULT_NAMES[dimension].lower()}s is not used: {why}"
     if axis.values and not axis.labels and len(axis.values) > 1:
         axis = _from_even(axis, axis.values) or axis
     return (None if axis.is_plain else axis), ""
@@ -351,6 +354,9 @@ def declared(dimension: Dimension, count: int, **told: Any) -> tuple[Axis | None
 def _unified(unit: str) -> str:
     """The usual spelling of a unit: "[nm]" and "Nanometers" are nm; nm and eV are so in any case."""
     bare = unit[1:-1].strip() if unit[:1] + unit[-1:] in ("[]", "()", "{}") else unit
+    name, _, inner = bare.rstrip(")]").replace("[", "(").rpartition("(")
+    if bare.lower() not in _UNITS and name.strip().lower() in _UNITS:  # "nanometre (nm)"
+        bare = inner.strip()
     lower = bare.lower()
     return _UNITS.get(lower, lower if lower in ("nm", "mm", "cm", "µm") else bare)
 

@@ -199,9 +199,9 @@ def test_space_is_that_of_the_field_that_has_the_focus(faces_window: MainWindow)
     QTest.keyClick(window.model.more, Key.Key_Space)
     assert window.model.more.isChecked()
     assert window.session.phase is Phase.IDLE
-    window.montage.view.setFocus()
-    QTest.keyClick(window.montage.view, Key.Key_Space)
-    assert window.session.phase.is_run
+    window.model.method.setFocus(Qt.FocusReason.MouseFocusReason)
+    QTest.keyClick(window.model.method, Key.Key_Space)
+    assert window.session.phase.is_run, "after a choice by mouse Space runs, as from anywhere"
 
 
 def test_menu_keys_work_while_a_field_has_the_focus(faces_window: MainWindow) -> None:

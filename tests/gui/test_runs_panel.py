@@ -249,6 +249,19 @@ def test_writing_a_note_shows_no_run(panel: RunsPanel) -> None:
     assert heard["runChosen"] == []
 
 
+def test_the_run_on_the_screen_stays_marked_when_a_note_on_another_is_written(panel: RunsPanel) -> None:
+    data = fakes.dataset()
+    panel.set_runs([fakes.run_entry(k, data) for k in (1, 2, 3)], 1)
+    place = cell_place(panel.table, 0, NOTE)
+    QTest.mouseClick(panel.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert selected(panel) == [1]
+    write(panel, 0, NOTE, "too dense")
+    panel.set_remarks(replace(panel.rows.runs[0], remarks=Annotations(note="too dense")))
+    assert selected(panel) == [1]
+    QTest.keyClick(panel.table, Qt.Key.Key_Down)
+    assert panel.table.currentIndex().row() == 1, "the keys go on from the note"
+
+
 def test_delete_asks_for_the_run_to_go_but_not_while_text_is_edited(panel: RunsPanel) -> None:
     heard = Listener(panel, "deleteRequested")
     panel.table.setFocus()

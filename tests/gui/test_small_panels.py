@@ -524,6 +524,25 @@ class TestBasis:
         assert row.shown_caption(1) == "18"
         assert f"image 4, {names[3]}: " in row.toolTip()
 
+    @pytest.mark.parametrize(
+        ("pattern", "caption"),
+        [
+            ("time {}, z 3, channel 2", "time 18"),
+            ("pos1_t{:03d}_ch1.tif", "t018"),
+            ("z 3, time {}", "time 18"),
+            ("image {}", "18"),
+        ],
+    )
+    def test_captions_of_users_lack_what_all_names_have(self, panel: BasisPanel, pattern: str, caption: str) -> None:
+        H = np.zeros((5, 20), np.float32)
+        H[1, [17, 3]] = 3, 2
+        panel.set_dataset(replace(DATA, names=tuple(pattern.format(j + 1) for j in range(20))))
+        panel.set_shown(fakes.shown(DATA, H=H))
+        panel.set_selected(1)
+        panel._show_users()
+        assert panel._users[0].shown_caption(0) == caption
+        assert "18" in panel._users[0].toolTip().splitlines()[1]
+
     def test_fewer_columns_take_the_selection_away(self, panel: BasisPanel) -> None:
         panel.set_dataset(DATA)
         panel.set_shown(fakes.shown(DATA, 5))

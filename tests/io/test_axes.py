@@ -56,7 +56,7 @@ def test_units_are_unified_and_texts_stay_on_one_line():
         "cm**-1": "cm⁻¹",
         "a.u.": "a.u.",
     }
-    units |= {"micrometer(s)": "µm", "milliseconds": "ms", "M": "M", "THz": "THz"}
+    units |= {"micrometer(s)": "µm", "Nanometre (nm)": "nm", "milliseconds": "ms", "M": "M", "THz": "THz"}
     assert {unit: Axis("x", unit=unit).unit for unit in units} == units
     assert Axis("band", labels=("a\nb\u202ec", "x" * 500)).labels == ("a b c", "x" * 117 + "...")
 

@@ -103,7 +103,7 @@ def test_impossible_declarations_are_noted_and_not_used(tmp_path):
     assert "what the file says of its bands is not used: band axis: a coordinate is nan" in told
     assert "its columns is not used: x axis: scale is 0.0" in told
     short = load_dataset(envi(tmp_path, wavelength="{1, 2}", **{"wavelength units": "n" * 99}))
-    assert "2 values for 4 places" in " ".join(short.notes)
+    assert '"wavelength" of the header is not used: it has 2 entries for 4' in " ".join(short.notes)
 
 
 def test_spectral_libraries_have_wavelengths_across(tmp_path):

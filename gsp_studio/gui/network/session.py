@@ -286,11 +286,6 @@ class NetworkSession(QObject):
         self.savingChanged.emit(True)
         self._jobs.export.submit(SaveRequest(self.checkpoint, self.choice, self.path.names, Path(path)))
 
-    @property
-    def is_saving(self) -> bool:
-        """Whether the pruned network is being written."""
-        return self._jobs.export.is_busy
-
     def _end_saving(self, tell: Callable[[], None]) -> None:
         if not self._jobs.export.is_busy:
             self.savingChanged.emit(False)

@@ -79,7 +79,6 @@ class MontagePanel(ViewPanel):
         self._under_pointer = label()
         self.bar, self.scale = ValueBar(), ScaleLine()
         self._stack.addWidget(_canvas(self.view, self._caption, self._under_pointer, self.scale, self.bar))
-        self.setFocusProxy(self.view)
         self.view.scaled.connect(self.scale.set_zoom)
         self.view.picked.connect(self._pick)
         self.view.pickedMore.connect(self._pick_more)

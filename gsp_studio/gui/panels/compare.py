@@ -78,7 +78,6 @@ class ComparePanel(QWidget):
         self._lay_out()
         for _ in range(_FEWEST):
             self._add_column()
-        self.setFocusProxy(self.columns[0].view.tiles)
         self.add.clicked.connect(lambda _=False: self._add_run())
         self.mode.chosen.connect(lambda _: self._show())
         self._wire(self.turning)
@@ -89,9 +88,8 @@ class ComparePanel(QWidget):
         top.setContentsMargins(12, 6, 12, 6)
         top.setSpacing(16)
         top.addWidget(self._pair, 1)
-        top.addWidget(self.reference)
-        top.addWidget(self.add)
-        top.addWidget(self.mode)
+        for button in (self.reference, self.add, self.mode):
+            top.addWidget(button)
         word_tip(self.mode, _SEEN)
         side_by_side = QWidget()
         self._heads, self._views = QHBoxLayout(), QHBoxLayout(side_by_side)

@@ -93,19 +93,13 @@ class InspectorPanel(ViewPanel):
         row.setSpacing(16)
         row.addWidget(self.view)
         row.addStretch()
-        row.addWidget(self.order)
-        row.addWidget(self.scene)
+        for switch in (self.order, self.scene):
+            row.addWidget(switch)
         self._pages = _Pages()
         self._pages.addWidget(self._images_page())
         self._pages.addWidget(self.map)
         self._pages.addWidget(self.picture)
-        full = QWidget()
-        box = QVBoxLayout(full)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(0)
-        box.addWidget(header)
-        box.addWidget(self._pages, 1)
-        self._stack.addWidget(full)
+        self._stack.addWidget(_column(header, self._pages))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFocusProxy(self.strip)
 
@@ -116,12 +110,7 @@ class InspectorPanel(ViewPanel):
         head = label_row(self._facts, self.plates.pixel_words)
         head.addWidget(self.pixel.band_words)
         box.addLayout(head)
-        large = QWidget()
-        both = QVBoxLayout(large)
-        both.setContentsMargins(0, 0, 0, 0)
-        for part in (self.plates, self.pixel):
-            both.addWidget(part)
-        box.addWidget(AdaptiveSplit(large, self.parts), 1)
+        box.addWidget(AdaptiveSplit(_column(self.plates, self.pixel), self.parts), 1)
         box.addLayout(label_row(self._words, self._parts_words))
         box.addWidget(self.trace)
         self._show_parts_of(is_scene=False)
@@ -335,6 +324,17 @@ class InspectorPanel(ViewPanel):
         """Draw what has changed behind the other tabs."""
         super().showEvent(event)
         self._refresh()
+
+
+def _column(above: QWidget, below: QWidget) -> QWidget:
+    """Two parts without a gap; the lower one takes what is free."""
+    made = QWidget()
+    box = QVBoxLayout(made)
+    box.setContentsMargins(0, 0, 0, 0)
+    box.setSpacing(0)
+    box.addWidget(above)
+    box.addWidget(below, 1)
+    return made
 
 
 class _Pages(QStackedWidget):

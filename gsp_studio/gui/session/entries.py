@@ -61,6 +61,11 @@ class Entries(QObject):
         elif self._dataset is not None:
             self._masks.submit((self._dataset, Path(path)))
 
+    @property
+    def missing(self) -> Array | None:
+        """True where an entry (m, n) is missing; None: none is."""
+        return None if self.mask is None else self.mask.values
+
     def show_mask(self, mask: KeptMask | None) -> None:
         """Show a former mask, or that of a file."""
         if mask is not self.mask:

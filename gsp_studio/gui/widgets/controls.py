@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QKeySequence, QPainter, QPaintEvent, QWheelEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QKeySequence, QPainter, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -118,16 +118,24 @@ class LineEdit(QLineEdit):
 class ComboBox(QComboBox):
     """A choice that the wheel turns with the focus only: a scroll that passes by must not change a result.
 
-    A text that has no room is shortened in its middle, as names begin with numbers and end with settings.
+    Space opens it where the keyboard has come to it; after a choice by mouse Space is the window's. A text that has no
+    room is shortened in its middle, as names begin with numbers and end with settings.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._is_by_key = False
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Remember whether the keyboard has come here; not when its own list closes."""
+        if event.reason() not in (Qt.FocusReason.PopupFocusReason, Qt.FocusReason.ActiveWindowFocusReason):
+            self._is_by_key = event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
+        super().focusInEvent(event)
 
     def event(self, event: QEvent) -> bool:
-        """Space opens this choice before it is the window's key."""
-        return _takes_space(event) or super().event(event)
+        """Claim Space before it is the window's key."""
+        return (self._is_by_key and _takes_space(event)) or super().event(event)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """An entry a notch, with the focus."""

@@ -41,6 +41,7 @@ class ErrorMap(QFrame):
         self.plates, self.bands = Plates("Average squared error of every pixel"), SpectrumPlot()
         self.bands.setAccessibleName("Average squared error of every band")
         self.bands.setMinimumWidth(160)
+        self.bands.getPlotItem().getAxis("left").setWidth(80)  # squared errors are long numbers
         self._facts = ElidedLabel()
         self._drawn: Residuals | None = None
         self._dataset: Dataset | None = None
@@ -108,7 +109,7 @@ class ErrorMap(QFrame):
         self.bands.set_curves([Curve("", errors.pixels, COLOURS[0])])
         self._facts.setText(
             f"{len(each)} pixels  ·  error {percent(errors.error)}  ·  largest {percent(float(each[worst]))} at row "
-            f"{row + 1}, column {column + 1}  ·  worst band {dataset.axis('band').text_at(band)}"
+            f"{row + 1}, column {column + 1}, and at {dataset.axis('band').text_at(band)}"
         )
 
     def _show_plate(self, title: str, image: Array, top: float) -> None:

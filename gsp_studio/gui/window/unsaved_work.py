@@ -37,7 +37,8 @@ class UnsavedWork(QObject):
     ) -> None:
         super().__init__(window)
         self._window, self._session, self._session_menu = window, session, session_menu
-        self._networks = networks
+        self._networks, self._is_network_written = networks, False
+        networks.savingChanged.connect(self._follow_network)
         self._store, self._sweep = session_menu.store, sweep
         self.question: UnsavedQuestion | None = None
         #: Whether unsaved work is to be found among the recent sessions after the window has closed.
@@ -170,9 +171,12 @@ class UnsavedWork(QObject):
             told.append("A basis is being applied to other images; that may be lost.")
         if accuracy is not None and accuracy.state == "going":
             told.append("The accuracy of the network is being measured: its points are lost.")
-        if self._networks.is_saving:
+        if self._is_network_written:
             told.append("The pruned network is being written; that may be lost.")
         return told
+
+    def _follow_network(self, is_written: bool) -> None:
+        self._is_network_written = is_written
 
     def _ask(self, text: str, more: str, answers: dict[str, Callable[[], None]], discard: str = "") -> None:
         from gsp_studio.gui.dialogs.question import UnsavedQuestion

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QStackedWidget, QVBoxLayout, QWidget
 
@@ -18,7 +18,7 @@ from gsp_studio.gui.widgets.compared_cells import Cells, as_they_are, difference
 from gsp_studio.gui.widgets.controls import Button, EmptyState
 from gsp_studio.gui.widgets.reference_button import ReferenceButton
 from gsp_studio.gui.widgets.switch import Switch
-from gsp_studio.gui.widgets.worded import say_nouns, word_tip
+from gsp_studio.gui.widgets.worded import word_tip
 from gsp_studio.nouns import IMAGES
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class ComparePanel(QWidget):
         self.add.clicked.connect(lambda _=False: self._add_run())
         self.mode.chosen.connect(lambda _: self._show())
         self._wire(self.turning)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFocusProxy(self.columns[0].view.tiles)
 
     def _lay_out(self) -> None:
@@ -133,7 +134,6 @@ class ComparePanel(QWidget):
         self._wire(column.view)
         if self._dataset is not None:
             column.view.set_dataset(self._dataset)
-        say_nouns(column.view, self._nouns)
         column.view.tiles.set_colour_map(self._view.colours)
 
     def _wire(self, view: CellView) -> None:

@@ -16,6 +16,7 @@ from gsp_studio.gui.widgets.colour_bar import ColourBar, with_bar
 from gsp_studio.gui.widgets.compared_cells import Cells
 from gsp_studio.gui.widgets.controls import Button, ComboBox, ElidedLabel, plain
 from gsp_studio.gui.widgets.scale_line import ScaleLine
+from gsp_studio.gui.widgets.worded import say_nouns
 from gsp_studio.nouns import IMAGES
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class CellView(QWidget):
         self._nouns = dataset.nouns
         self.tiles.set_dataset(dataset)
         self.scale.set_dataset(dataset)
+        say_nouns(self, dataset.nouns)
 
     def set_cells(self, title: str, cells: Cells) -> None:
         """Draw these."""

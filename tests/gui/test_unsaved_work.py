@@ -251,7 +251,7 @@ class TestQuit:
         press(question(), "Keep for later")
         wait_until(lambda: not watched.isVisible())
         [folder] = recovery.closed(root)
-        assert recovery.describe_folder(folder).more == ("painted weights",)
+        assert recovery.describe_folder(folder).more[0] == "painted weights"
 
     def test_what_was_saved_is_not_asked_about(self, watched: MainWindow, root: Path, tmp_path: Path) -> None:
         finish_runs(watched)
@@ -346,7 +346,7 @@ class TestQuit:
         press(question(), "Keep for later")
         wait_until(lambda: not watched.isVisible())
         [folder] = recovery.closed(root)
-        assert recovery.describe_folder(folder).more == ("seeds",)
+        assert recovery.describe_folder(folder).more[0] == "seeds"
         assert [seed["name"] for seed in recovery.read_folder(folder).state["seeds"]] == ["mine"]
 
     def begin_sweep(self, window: MainWindow, root: Path) -> None:

@@ -151,3 +151,13 @@ def test_the_line_of_colours_keeps_its_place_without_a_bar(show: Callable[..., Q
         places.append((panel._caption.geometry(), panel.view.geometry()))
         assert panel.bar.isVisible() is (data is not cube)
     assert places[0] == places[1] == places[2]
+
+
+def test_the_name_of_a_run_has_room_beside_scale_and_colours(show: Callable[..., QWidget]) -> None:
+    panel = show(ComparePanel(), 700, 400)
+    panel.set_dataset(MICRONS)
+    view = panel.columns[0].view
+    view.bar.set_bar("Run 1", view.tiles.colours, ("0", "max"))
+    view.bar.setFixedWidth(view.bar.fontMetrics().horizontalAdvance("0maxRun 1") + 160)
+    settle()
+    assert view.bar.shown_title() == "Run 1"

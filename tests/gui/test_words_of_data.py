@@ -35,12 +35,13 @@ from gsp_studio.nouns import IMAGES, SPECTRA
 BANDS, HEIGHT, WIDTH = 12, 6, 8
 #: Texts about files and their layout, which hold images whatever the samples are; and the name of a start.
 ABOUT_FILES = re.compile(
-    r"(?i)folder of images|PNG images|image shape, row or column|^images$|^images: |samples are images|PNG each|"
+    r"(?i)folder of images|PNG images|image shape, row or column|^ComboBox: images$|samples are images|PNG each|"
     r"open your images|in 12 images a spectrum each|coefficients of each pixel|in which each pixel has"
 )
 #: A value of a spectrum is a band; its samples are pixels.
 WRONG = re.compile(
-    r"(?i)\bimages?\b|\b(one|single|1|no|each) pixel\b|pixels? (to|in use)|\b(their|its|of all) pixels|which pixels"
+    r"(?i)\bimages?\b|\b((one|single|1|each) pixel|no pixels?)\b|"
+    r"pixels? (to|in use)|\b(their|its|of all) pixels|which pixels"
 )
 
 
@@ -95,7 +96,8 @@ def texts_of(root: QWidget) -> Iterator[tuple[str, str]]:
 
 def wrong_in(texts: Iterator[tuple[str, str]]) -> list[str]:
     """Those of other data than spectra."""
-    return [f"{where}: {text}" for where, text in texts if WRONG.search(text) and not ABOUT_FILES.search(text)]
+    found = [f"{where}: {text}" for where, text in texts if WRONG.search(text)]
+    return [text for text in found if not ABOUT_FILES.search(text)]
 
 
 def dialog_of(window: MainWindow) -> QDialog:

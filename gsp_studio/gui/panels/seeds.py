@@ -69,7 +69,7 @@ class _SeedCell(QStyledItemDelegate):
         """Return the size of all cells, whatever they hold."""
         table = self.parent()
         assert isinstance(table, QListWidget)
-        width = table.viewport().width()
+        width = table.viewport().width() - _BETWEEN  # a line that is full to the last pixel is broken
         return QSize(width // max(1, width // _NARROW), max(_LOW, 2 * table.fontMetrics().height() + _BETWEEN))
 
 

@@ -182,6 +182,7 @@ class WeightsPanel(Themed, ViewPanel):
         self._later.stop()
         self.surface.set_dataset(dataset)
         self.canvas = self.surface.canvas
+        self._under_pointer.setText(self.surface.hint)
         self._help.setVisible(dataset.grid is None)
         self.presets.set_is_row(dataset.grid is not None)
         self.load.set_dataset(dataset)

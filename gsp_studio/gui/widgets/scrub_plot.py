@@ -7,13 +7,16 @@ import math
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt, Signal
-from PySide6.QtGui import QColor, QGuiApplication, QMouseEvent, QPen, QWheelEvent
+from PySide6.QtGui import QColor, QFontMetrics, QGuiApplication, QMouseEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
 from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import Themed, current_theme
 
 pg.setConfigOptions(antialias=True)
+
+#: Number of most digits at an axis, and pixels of its ticks and what is around them.
+_WIDEST, _TICKS = "88.888", 12
 
 
 def make_bare(plot: pg.PlotWidget, title: str) -> None:
@@ -25,10 +28,16 @@ def make_bare(plot: pg.PlotWidget, title: str) -> None:
     item.disableAutoRange()
     item.setLabel("left", title)
     item.setContentsMargins(0, 8, 8, 0)  # the numbers at the ends of the axes need it
-    item.getAxis("left").setWidth(56)
+    item.getAxis("left").setWidth(_axis_width())
     for side in ("left", "bottom"):
         item.getAxis(side).enableAutoSIPrefix(False)
     plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+
+
+def _axis_width() -> int:
+    """Room for the widest numbers beside the title that stands upright; one for all plots, so that none moves."""
+    metrics = QFontMetrics(QGuiApplication.font())
+    return metrics.horizontalAdvance(_WIDEST) + metrics.height() + _TICKS
 
 
 def curve_pen(colour: str | QColor, width: float = 1.0, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:

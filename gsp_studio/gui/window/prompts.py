@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 _CHANGE, _LEAST_CHANGE = 0.05, 5e-5
 #: Proposed for images of many sizes.
 _ONE_SIZE = (128, 128)
+#: Words of the sentences about single files of a folder that cannot be read.
+_DAMAGED = (" is damaged", " is named like an image but is none")
 
 
 class Prompts(QObject):
@@ -58,6 +60,8 @@ class Prompts(QObject):
         self._layout: LayoutDialog | None = None
         self._layout_wanted = False
         self._rank = RankPrompt(window, session)
+        #: What was opened last, and how.
+        self._tried: tuple[Path, LoadOptions | None] = Path(), None
         self._sweeps: SweepController | None = None
         session.exports.folderTaken.connect(self._replace_export)
 
@@ -96,6 +100,7 @@ class Prompts(QObject):
         self._open(path)
 
     def _open(self, path: Path, options: LoadOptions | None = None) -> None:
+        self._tried = path, options
         self.before_other_data(lambda: self._session.open(path, options))
 
     def _last_folder(self) -> str:
@@ -178,10 +183,16 @@ class Prompts(QObject):
         if REMEDY in sentence:
             remedy = "Bring them to one size..."
             options = LoadOptions(steps=(Resize(*_ONE_SIZE),))
+        leaves_out = path.is_dir() and any(words in sentence for words in _DAMAGED)
+        if leaves_out:
+            remedy = "Leave out damaged files"
+            tried = self._tried[1] if self._tried[0] == path else None
+            options = replace(tried or LoadOptions(), nonfinite="drop")
         if not remedy and not details:
             return False
         dialog = ErrorDialog(sentence, details, remedy, self._window, log_folder() if details else None)
-        dialog.accepted.connect(lambda: self._want_layout(path, options))
+        ask = self._open if leaves_out else self._want_layout
+        dialog.accepted.connect(lambda: ask(path, options))
         _show(dialog)
         return True
 

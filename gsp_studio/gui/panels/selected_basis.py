@@ -74,6 +74,8 @@ class BasisPanel(QWidget):
             self._heads[key] = head = QLabel(title)
             head.setProperty("muted", True)
             rows.addRow(head, self._facts[key])
+        for part in (self._heads["seed"], self._facts["seed"]):
+            part.hide()  # until a basis image has one
         self._facts["energy"].setToolTip("Its share of the sum of |w|² |h|² over all basis images")
         self._facts["stability"].setToolTip(STABILITY)
         reserve(self._facts["stability"], over_seeds(5))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from wheels import build, needs_build, unpacked
 
 import gsp_studio as gs
 from gsp_studio import plugins
@@ -200,12 +201,12 @@ def test_memory_that_runs_out_is_not_laid_on_the_plugin(monkeypatch):
         run("odd")
 
 
+@needs_build
 @pytest.mark.slow
 def test_the_template_package_shows_in_library_command_and_window(tmp_path):
-    """Installed as its user installs it; the library, the command line and the window's list of methods have it."""
-    there, out = tmp_path / "site", tmp_path / "out"
-    options = ["--no-deps", "--no-index", "--no-build-isolation", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([sys.executable, "-m", "pip", "install", *options, "--target", there, TEMPLATE], check=True)
+    """Built and installed; the library, the command line and the window's list of methods have it."""
+    (tmp_path / "wheel").mkdir()
+    there, out = unpacked(build("wheel", tmp_path / "wheel", TEMPLATE), tmp_path / "site"), tmp_path / "out"
     np.save(tmp_path / "stack.npy", np.random.default_rng(0).random((12, 4, 4)))
     code = f"""
 import contextlib, io, json

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``gsp-studio fit``."""
+    from gsp_studio.core.unit_spectra import UNITS
     from gsp_studio.io.export.formats import EXTRAS
-    from gsp_studio.io.export.normalization import NORMS
 
     parser.add_argument("paths", nargs="*", metavar="PATH", help="data sets: folders, archives, .npy, .mat, ... files")
     parser.add_argument("--config", type=Path, metavar="RUN", help="repeat this run.json, steering included")
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--normalize",
-        choices=tuple(NORMS),
+        choices=tuple(UNITS),
         default="none",
         help="of the factors in --also: divide each basis image by its maximum, sum or Euclidean norm, and multiply "
         "its coefficients by it; factors.npz keeps them as they were computed",

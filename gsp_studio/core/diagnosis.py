@@ -113,15 +113,41 @@ def cautions(sparsities: Array, energies: Array, nouns: Nouns = IMAGES) -> tuple
                 ),
             )
         )
-    single = single_pixels(sparsities)
-    if single >= max(2, _MANY * r):
+    if is_dusty(sparsities):
+        single, lower = single_pixels(sparsities), target_without_dust(sparsities)
+        others = "" if math.isnan(lower) else f": {lower:.2f} is the average of the others"
         found.append(
             Caution(
                 nouns.of(f"{single} of {r} are one pixel"),
-                nouns.of(f"{single} of {r} basis images have one pixel or none; try a lower rank or a lower target"),
+                nouns.of(
+                    f"{single} of {r} basis images have one pixel or none; try a lower rank or a lower target{others}"
+                ),
             )
         )
     return tuple(found)
+
+
+def is_dusty(sparsities: Array) -> bool:
+    """Whether many basis images have one pixel, or as good as that, by the sparsity of each."""
+    return single_pixels(sparsities) >= max(2, _MANY * len(sparsities))
+
+
+def target_without_dust(sparsities: Array) -> float:
+    """A target that needs no basis images of single pixels: the average of the others, rounded down to two digits.
+
+    Parameters
+    ----------
+    sparsities : ndarray (r,)
+        Hoyer sparsity of each basis image.
+
+    Returns
+    -------
+    float
+        NaN where there are no others, or where they are flat.
+    """
+    others = np.asarray(sparsities, np.float64)[~is_dust(sparsities)]
+    lower = math.floor(100 * float(others.mean())) / 100 if len(others) else 0.0
+    return lower if lower > 0 else math.nan
 
 
 def single_pixels(sparsities: Array) -> int:

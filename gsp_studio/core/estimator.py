@@ -32,8 +32,7 @@ from gsp_studio.core.scikit import (
 )
 from gsp_studio.core.sparse_rows import blocks_of_rows
 
-#: Iterations from one line of `SparseNMF(verbose=1)` to the next.
-_LINE = 10
+_LINE = 10  # iterations
 
 
 class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -103,7 +102,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     *Missing entries.* NaN, what a NumPy masked array hides, and entries that `mask` names are missing, in `fit`,
     `fit_transform` and `transform`: they have no part in the fit, nor in `reconstruction_err_`. Infinite values are
     refused. A sample without any entry has the coefficients 0. `mask` can hold floating numbers from 0 to 1 as well:
-    what entries count, 0 where they are missing. Samples that weigh their features alike are fitted together.
+    what entries count, 0 where they are missing.
 
     *Sparse matrices* of SciPy are taken as CSR, others are converted to it, which takes as much memory again. Rows
     become dense in blocks of at most 64 MiB, or of 64 rows where these are longer, two at a time; starts other than
@@ -263,11 +262,10 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             Before `fit`, or another number of components.
         """
         check_is_fitted(self)
-        Z = X if issparse(X) else np.asarray(X)
+        Z: Any = X if issparse(X) else np.asarray(X)
         if Z.ndim != 2 or Z.shape[1] != self.n_components_:
             raise ValueError(f"X has shape {Z.shape}; expected are coefficients (samples, {self.n_components_})")
-        product: Array = Z @ self.components_
-        return product
+        return np.asarray(Z @ self.components_)
 
     @property
     def _n_features_out(self) -> int:
@@ -306,13 +304,6 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         if n_features < 2:
             raise ValueError(f"X has n_features = {n_features}; a sparsity needs at least 2")
         rank = _rank(self.n_components, self.init, data.shape)
-        weights = self.weights
-        if weights is not None:
-            weights = np.asarray(weights)
-            if weights.shape not in ((n_features,), (rank, n_features)):
-                accepted = f"(n_features,) = {(n_features,)} and (n_components, n_features) = {(rank, n_features)}"
-                raise ValueError(f"weights have shape {weights.shape}; accepted are {accepted}")
-            weights = weights.T
         return Params(
             rank=rank,
             method=self.method,
@@ -320,7 +311,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             seed=int(seed),
             max_iter=self.max_iter,
             init=self.init,
-            weights=weights,
+            weights=_pixel_weights(self.weights, n_features, rank),
             sparsity_h=self.sparsity_h,
             continuation=self.continuation,
             extrapolate=self.extrapolate,
@@ -339,11 +330,9 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         if scale is not None:
             X, V = Scaling(scale, np.ones(X.shape[1], V.dtype)).inside(X), V / scale
         device = get_backend(self.backend) if params is None else backend_for(params, self.backend)
-        missing, weights = counted, None
-        if counted is not None and counted.dtype != np.bool_:
-            missing, weights = counted.T == 0, counted.T
-        elif counted is not None:
-            missing = counted.T
+        missing = weights = None
+        if counted is not None:
+            missing, weights = (counted.T, None) if counted.dtype == np.bool_ else (counted.T == 0, counted.T)
         H, residual = encode(X, V, device, params, missing, weights)
         return np.ascontiguousarray(H.T), residual
 
@@ -366,7 +355,6 @@ def _filled(data: Array, mask: Any, needs_some: bool) -> tuple[Array, Array | No
 
 
 def _images(data: Any) -> Any:
-    """Samples as images: the transposed array, or blocks of dense rows."""
     return blocks_of_rows(data) if issparse(data) else data.T
 
 
@@ -382,6 +370,17 @@ def _rank(n_components: Any, init: Any, shape: tuple[int, int]) -> int:
         of = f"of {shape[0]} samples and {shape[1]} features"
         raise ValueError(f'n_components is {n_components!r}; accepted are 1 to {most} {of}, "auto" and None')
     return int(n_components)
+
+
+def _pixel_weights(weights: Any, n_features: int, rank: int) -> Array | None:
+    """Weights of features, or of each component's, as those of pixels."""
+    if weights is None:
+        return None
+    values, shapes = np.asarray(weights), ((n_features,), (rank, n_features))
+    if values.shape not in shapes:
+        accepted = f"(n_features,) = {shapes[0]} and (n_components, n_features) = {shapes[1]}"
+        raise ValueError(f"weights have shape {values.shape}; accepted are {accepted}")
+    return values.T
 
 
 def _print_line(it: Iterate) -> None:

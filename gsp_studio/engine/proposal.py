@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,3 +77,21 @@ def proposal_for(dataset: Dataset) -> Proposal | None:
     rank = min(rank, m, n)
     sparsity = round(float(np.mean(hoyer_sparsity(X))), 2) if len(X) > 1 else 0.0
     return Proposal(rank, sparsity, float(missed[min(rank, len(missed)) - 1]))
+
+
+def sparsity_of_few(rank: int) -> float:
+    """Propose an average sparsity of the maps of a scene with few materials in each pixel.
+
+    Parameters
+    ----------
+    rank : int
+        Number of components.
+
+    Returns
+    -------
+    float
+        Four fifths of ``1 - sqrt(1 / rank)``, to two digits: that is the Hoyer sparsity of maps, of many pixels, that
+        are 1 in an equal share of the pixels each and 0 elsewhere. The reference maps of Samson, of which 2.1 of 3
+        materials are in a pixel on average, have 0.344, and this is 0.34.
+    """
+    return round(0.8 * (1.0 - math.sqrt(1.0 / rank)), 2)

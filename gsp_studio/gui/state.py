@@ -65,7 +65,8 @@ class View:
     """Options for drawing basis images: what white means ("tile", "shared" or "percentile"), colours, numbers on them.
 
     `spread`: where they differ from seed to seed is drawn over them, of runs of which that is known. `bars`: the bar of
-    each stands under it, not in a strip of all of them.
+    each stands under it, not in a strip of all of them. `spectra`: scale of columns of W that are spectra, a key of
+    `core.unit_spectra.UNITS`; rows of H are scaled inversely.
     """
 
     contrast: str = "tile"
@@ -73,6 +74,7 @@ class View:
     labels: bool = False
     spread: bool = True
     bars: bool = True
+    spectra: str = "none"
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ class ExportedRun(RunRecord):
     truth : mapping, plain JSON
         How it agrees with a reference, as `truth_file.describe_agreement` gives it; empty where there is none.
     normalized : str
-        How its basis images are scaled for other programs, in the words of `normalization.NORMS`; "" for not at all.
+        How its basis images are scaled for other programs, as "of unit sum"; "" for not at all.
     reference : Truth, optional
         That reference, where it is to be kept beside the run.
     """

@@ -49,19 +49,19 @@ def test_factors_are_normalized_for_other_programs_and_that_is_said(tmp_path, ca
     assert "--normalize scales the factors in the files of --also" in capsys.readouterr().err
     assert main([*fit, "--out", "out", "--also", "spectra,h5,mat,envi,maps,residuals"]) == 0
     kept = np.load("out/factors.npz")
-    words = {"max": "its maximum", "sum": "its sum", "norm": "its Euclidean norm"}[by]
+    words = {"max": "maximum", "sum": "sum", "norm": "norm"}[by]
     with h5py.File("out/factors.h5") as file:
         np.testing.assert_allclose([size(w) for w in file["W"][:].T], 1.0)
         np.testing.assert_allclose(file["W"][:] @ file["H"][:], kept["W"] @ kept["H"])
-        assert file.attrs["normalized"] == f"divided by {words}"
+        assert file.attrs["normalized"] == f"of unit {words}"
     assert np.abs([size(w) - 1 for w in kept["W"].T]).max() > 1e-3
-    assert scipy.io.loadmat("out/factors.mat")["normalized"] == f"divided by {words}"
+    assert scipy.io.loadmat("out/factors.mat")["normalized"] == f"of unit {words}"
     with open("out/spectra.csv", newline="") as opened:
         rows = list(csv.reader(opened))
-    assert rows[0][1] == f"component_1, basis image divided by {words}"
+    assert rows[0][1] == f"component_1, basis image of unit {words}"
     np.testing.assert_allclose(size(np.array([row[1] for row in rows[1:]], float)), 1.0)
-    assert f"divided by {words}" in (tmp_path / "out/maps.hdr").read_text()
-    assert json.loads((tmp_path / "out/run.json").read_text())["normalized"] == f"divided by {words}"
+    assert f"of unit {words}" in (tmp_path / "out/maps.hdr").read_text()
+    assert json.loads((tmp_path / "out/run.json").read_text())["normalized"] == f"of unit {words}"
     assert main(["repeat", "out", "--out", "again", "--quiet"]) == 0
     assert "the same to the last bit" in capsys.readouterr().out
 

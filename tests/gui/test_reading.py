@@ -128,7 +128,12 @@ def test_the_dialog_says_where_images_are_kept(
 def test_the_dialog_asks_about_nan_and_samples(stack: Path, show: Callable[..., QWidget]) -> None:
     dialog = dialog_of(stack, show)
     assert choose(dialog, "nonfinite", "drop").nonfinite == "drop"
-    assert choose(dialog, "samples", "pixels").samples == "pixels"
+    heard = Listener(dialog, "previewRequested")
+    QTest.mouseClick(dialog.samples.buttons[1], Qt.MouseButton.LeftButton)
+    [options] = heard["previewRequested"]
+    assert options.samples == "pixels"
+    found = peek(dialog._found.path, options)
+    dialog.set_preview(Preview(found, thumbnails(found)))
     assert "then 48 spectra of 60 values" in dialog._facts.text()
     heard = Listener(dialog, "previewRequested")
     dialog.steps._add(gs.Mask(""))

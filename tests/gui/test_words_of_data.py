@@ -36,7 +36,7 @@ BANDS, HEIGHT, WIDTH = 12, 6, 8
 #: Texts about files and their layout, which hold images whatever the samples are; and the name of a start.
 ABOUT_FILES = re.compile(
     r"(?i)folder of images|PNG images|image shape, row or column|^images$|^images: |samples are images|PNG each|"
-    r"open your images|in 12 images a spectrum each"
+    r"open your images|in 12 images a spectrum each|coefficients of each pixel|in which each pixel has"
 )
 #: A value of a spectrum is a band; its samples are pixels.
 WRONG = re.compile(

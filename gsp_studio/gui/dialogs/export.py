@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gsp_studio.core.unit_spectra import UNITS
 from gsp_studio.gui.dialogs.answer_row import answer_row
 from gsp_studio.gui.state import RunEntry
 from gsp_studio.gui.texts import title_of
@@ -76,6 +77,7 @@ class ExportDialog(QDialog):
         self.as_shown.setChecked(True)
         self._order: tuple[int, ...] | None = None
         self._palette = b""
+        self._spectra = "none"
         self.export = QPushButton("Export")
         self.export.clicked.connect(self._accept)
         self.folder.textChanged.connect(lambda text: self.export.setEnabled(bool(text.strip())))
@@ -132,10 +134,11 @@ class ExportDialog(QDialog):
         row.addStretch()
         return row
 
-    def set_look(self, order: tuple[int, ...], colours: str, palette: bytes) -> None:
-        """Offer the order of the tiles and the colours of the window for the PNG files."""
-        self._order, self._palette = order, palette
-        self.as_shown.setText(f"As in the window: its order, {colours}")
+    def set_look(self, order: tuple[int, ...], colours: str, palette: bytes, spectra: str = "none") -> None:
+        """Offer the order of the tiles and the colours of the window for the PNG files, and the scale of spectra."""
+        self._order, self._palette, self._spectra = order, palette, spectra
+        scaled = f", spectra of {UNITS[spectra]}" if spectra != "none" else ""
+        self.as_shown.setText(f"As in the window: its order, {colours}{scaled}")
 
     def set_note(self, text: str) -> None:
         """Say how what is exported differs from what is on the screen."""
@@ -152,6 +155,6 @@ class ExportDialog(QDialog):
         written: dict[str, Any] = {key: part.isChecked() for key, part in self.parts.items()}
         parts = ExportOptions(**written, scale=self.white.currentData(), zoom=self.zoom.value() or None, extras=extras)
         if self.as_shown.isChecked():
-            parts = replace(parts, order=self._order, palette=self._palette)
+            parts = replace(parts, order=self._order, palette=self._palette, normalize=self._spectra)
         self.exportRequested.emit(self.folder.text().strip(), parts)
         self.accept()

@@ -13,7 +13,8 @@ import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.dialogs.question import UnsavedQuestion
+from gsp_studio.gui.theme import Themed, current_theme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.number_field import WholeNumber
 from gsp_studio.gui.widgets.scrub_plot import curve_pen, make_bare, tint_axes
@@ -59,7 +60,7 @@ _CURVES = (
 )
 
 
-class RankDialog(QDialog):
+class RankDialog(Themed, QDialog):
     """Emits `studyRequested(range, seeds)`, `studyCancelled` and `rankChosen(rank)`."""
 
     studyRequested = Signal(object, int)
@@ -97,12 +98,18 @@ class RankDialog(QDialog):
         self._lay_out()
         for number in (self.first, self.last):
             number.valueChanged.connect(lambda _: self._draw_axes())
-        self._draw_axes()
         self.start.clicked.connect(self._toggle)
         self.use.clicked.connect(self._use)
         self.finished.connect(lambda _: self.studyCancelled.emit())
         for plot in (self.errors, self.stability):
             plot.scene().sigMouseMoved.connect(lambda place, plot=plot: self._point_at(plot, place))
+        self.follow_theme()
+
+    def tint(self) -> None:
+        """Take the colours of the theme in force."""
+        for plot in (self.errors, self.stability):
+            tint_axes(plot)
+        self._draw()
 
     def _lay_out(self) -> None:
         choices = QHBoxLayout()
@@ -139,6 +146,8 @@ class RankDialog(QDialog):
         self._rows, self._suggested, self._is_going = [], 0, True
         self.use.setEnabled(False)
         self.start.setText("Cancel")
+        self.start.setDefault(False)  # Enter in a number must not end what it has begun
+        self.start.setAutoDefault(False)
         self._said.setText("")
         self._numbers.setText("")
         self._draw()
@@ -172,8 +181,29 @@ class RankDialog(QDialog):
     def _end(self, text: str) -> None:
         self._is_going = False
         self.start.setText("Start")
+        self.start.setAutoDefault(True)
+        self.start.setDefault(True)
         self.bar.setValue(0)
         self._said.setText(text)
+
+    def reject(self) -> None:
+        """Close; a study that is going ends only when the user says so."""
+        if not self._is_going:
+            super().reject()
+            return
+        self.question = UnsavedQuestion(
+            self,
+            "End the search for the number of basis images?",
+            "It is going, and its ranks are gone when this window closes.",
+            {"discard": super().reject},
+            lambda: None,
+            discard="End it",
+        )
+
+    def drop(self) -> None:
+        """Close without a question: the data that it is about are gone."""
+        self._is_going = False
+        super().reject()
 
     def _use(self) -> None:
         self.rankChosen.emit(self._suggested)
@@ -256,7 +286,6 @@ def _in_words(row: RankRow) -> str:
 def _plot(title: str) -> pg.PlotWidget:
     plot = pg.PlotWidget()
     make_bare(plot, title)
-    tint_axes(plot)
     plot.setAccessibleName(title)
     return plot
 

@@ -39,6 +39,11 @@ class ApplyJob(QObject):
         for ended in (self._job.answered, self._job.raised):
             ended.connect(lambda *_: self.activityChanged.emit(""))
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether an application has not ended."""
+        return self._job.is_busy
+
     def close(self, timeout: float) -> bool:
         """Finish and end the thread; True when it has ended."""
         return self._job.close(timeout)

@@ -328,9 +328,8 @@ class MontagePanel(ViewPanel):
         if self._shown is None or self._dataset is None:
             return ""
         basis = int(self._shown.order[tile])
-        does = "unlock" if basis in self._locked else "lock"
-        lock = f"\nDouble-click the bar under it to {does} its sparsity (key L)"
-        return about_basis(self._shown, basis, self._dataset.nouns) + (lock if self._bars else "")
+        lock = _about_lock(basis in self._locked) if self._bars else ""
+        return about_basis(self._shown, basis, self._dataset.nouns) + lock
 
     def _pick_more(self, tile: int, is_range: bool) -> None:
         """Ctrl adds a basis image to the selection or takes it out, Shift adds all tiles up to it."""
@@ -356,6 +355,11 @@ def _what_is_drawn(dataset: Dataset) -> tuple[str, str]:
     if dataset.grid is not None:
         return f"{nouns.bases} of {width} {nouns.entries}", "bottom = 0, top"
     return f"{nouns.bases} of {height} × {width}", "black = 0, white"
+
+
+def _about_lock(is_locked: bool) -> str:
+    does = "unlock" if is_locked else "lock"
+    return f"\nDouble-click the bar under it to {does} its sparsity (key L)"
 
 
 def _is_by_energy(shown: DisplayedBasis) -> bool:

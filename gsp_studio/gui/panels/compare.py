@@ -88,19 +88,17 @@ class ComparePanel(QWidget):
         top.setContentsMargins(12, 6, 12, 6)
         top.setSpacing(16)
         top.addWidget(self._pair, 1)
-        top.addWidget(self.reference)
-        top.addWidget(self.add)
-        top.addWidget(self.mode)
+        for button in (self.reference, self.add, self.mode):
+            top.addWidget(button)
         word_tip(self.mode, _SEEN)
-        self._heads, self._views = QHBoxLayout(), QHBoxLayout()
-        self._views.setSpacing(2)
-        self._views.setContentsMargins(0, 0, 0, 0)
-        self._heads.setSpacing(2)
         side_by_side = QWidget()
-        side_by_side.setLayout(self._views)
+        self._heads, self._views = QHBoxLayout(), QHBoxLayout(side_by_side)
+        self._views.setContentsMargins(0, 0, 0, 0)
+        for row in (self._heads, self._views):
+            row.setSpacing(2)
         self._pages = QStackedWidget()
-        self._pages.addWidget(side_by_side)
-        self._pages.addWidget(self.turning)
+        for page in (side_by_side, self.turning):
+            self._pages.addWidget(page)
         full = QWidget()
         box = QVBoxLayout(full)
         box.setContentsMargins(0, 0, 0, 0)
@@ -109,9 +107,8 @@ class ComparePanel(QWidget):
         box.addLayout(self._heads)
         box.addWidget(self._pages, 1)
         self._stack = QStackedLayout(self)
-        self._stack.setContentsMargins(0, 0, 0, 0)
-        self._stack.addWidget(self.empty)
-        self._stack.addWidget(full)
+        for page in (self.empty, full):
+            self._stack.addWidget(page)
 
     # Columns
 
@@ -131,14 +128,13 @@ class ComparePanel(QWidget):
         self.columns.append(column)
         self._heads.addWidget(column, 1)
         self._views.addWidget(column.view, 1)
-        tiles = column.view.tiles
         if len(self.columns) > 1:
-            tiles.link_zoom(self.columns[0].view.tiles)
+            column.view.tiles.link_zoom(self.tiles[0])
         self._wire(column.view)
         if self._dataset is not None:
             column.view.set_dataset(self._dataset)
         say_nouns(column.view, self._nouns)
-        tiles.set_colour_map(self._view.colours)
+        column.view.tiles.set_colour_map(self._view.colours)
 
     def _wire(self, view: CellView) -> None:
         view.tiles.picked.connect(self._mark)
@@ -167,7 +163,6 @@ class ComparePanel(QWidget):
         self.columns.remove(column)
         column.view.tiles.unlink_zoom()
         for widget in (column, column.view):
-            widget.hide()
             widget.setParent(None)
             widget.deleteLater()
 
@@ -209,30 +204,26 @@ class ComparePanel(QWidget):
 
     def set_runs(self, runs: Sequence[RunEntry], index: int = -1) -> None:
         """Offer these; what is on the screen and the newest are compared, until others are chosen or a run comes."""
-        is_same = tuple(runs) == self._runs
-        if is_same and index == self._index:
-            return
-        self._is_chosen = self._is_chosen and is_same
-        self._runs, self._index = tuple(runs), index
-        self._offer()
+        if (tuple(runs), index) != (self._runs, self._index):
+            self._is_chosen = self._is_chosen and tuple(runs) == self._runs
+            self._runs, self._index = tuple(runs), index
+            self._offer()
 
     def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Offer the basis on the screen, where it is not a run's result."""
         self._shown = shown
-        if self._has_screen is not (ON_SCREEN in (one.key for one in self._offers)):
+        there = bool(self._screen())
+        if there is not (ON_SCREEN in (one.key for one in self._offers)):
             self._offer()
-        elif self._has_screen and not self._screen_timer.isActive():
+        elif there and not self._screen_timer.isActive():
             self._screen_timer.start()  # it changes with every move of the slider
 
-    @property
-    def _has_screen(self) -> bool:
-        shown, run = self._shown, self._runs[self._index] if self._index >= 0 else None
-        return shown is not None and bool(self._runs) and (run is None or not is_result(shown, run))
-
     def _screen(self) -> tuple[ComparedBasis, ...]:
-        if self._shown is None or not self._has_screen:
+        """The basis on the screen, where it is no run's result."""
+        shown, run = self._shown, self._runs[self._index] if self._index >= 0 else None
+        if shown is None or not self._runs or (run is not None and is_result(shown, run)):
             return ()
-        return (ComparedBasis.of_screen(self._shown, self._runs),)
+        return (ComparedBasis.of_screen(shown, self._runs),)
 
     def _look_at_screen(self) -> None:
         """Take the basis on the screen as it is now."""
@@ -245,9 +236,9 @@ class ComparePanel(QWidget):
 
     def _offer(self) -> None:
         listed = [self._runs[self._index].number] if self._index >= 0 else []
-        on_screen = ON_SCREEN if self._has_screen or not listed else listed[0]
-        keys = self._keys()
-        self._offers = (*map(ComparedBasis.of_run, self._runs), *self._screen())
+        keys, screen = self._keys(), self._screen()
+        on_screen = ON_SCREEN if screen or not listed else listed[0]
+        self._offers = (*map(ComparedBasis.of_run, self._runs), *screen)
         count = len(self._offers)
         for column in self.columns[max(_FEWEST, count) :]:
             self._drop(column)
@@ -283,18 +274,13 @@ class ComparePanel(QWidget):
     def set_truth(self, truth: Truth | None) -> None:
         """Tell how each agrees with this reference; None with none."""
         self._truth = truth
-        if self._comparison is not None:
-            self.set_comparison(self._comparison)
+        if (found := self._comparison) is not None:
+            self.set_comparison(found)
 
     def _show(self) -> None:
         """Draw the comparison in the way that is chosen."""
         found, mode = self._comparison, self.mode.index()
-        if mode != FLICKER:
-            self._on_show = 0
-            self._timer.stop()
-        elif not self._timer.isActive():
-            self._timer.start()
-        self._pages.setCurrentIndex(1 if mode == FLICKER else 0)
+        self._flicker(mode == FLICKER)
         if found is None or len(found.runs) != len(self.columns):
             return
         drawn = differences if mode == DIFFERENCE else as_they_are
@@ -306,6 +292,14 @@ class ComparePanel(QWidget):
             less = f" − {found.runs[0].name}" if mode == DIFFERENCE and k else ""
             column.view.set_cells(f"{found.runs[k].name}{less}", cells)
         self._mark(self._selected)
+
+    def _flicker(self, on: bool) -> None:
+        if not on:
+            self._on_show = 0
+            self._timer.stop()
+        elif not self._timer.isActive():
+            self._timer.start()
+        self._pages.setCurrentIndex(int(on))
 
     def _show_turn(self, found: Comparison) -> None:
         self._on_show %= len(found.runs)
@@ -335,8 +329,7 @@ class ComparePanel(QWidget):
         found = self._comparison
         tile = self._selected if tile < 0 else tile
         is_there = found is not None and 0 <= tile < found.count
-        text = found.words_of_cell(tile) if found is not None and is_there else ""
-        self._pair.tell(text)
+        self._pair.tell(found.words_of_cell(tile) if found is not None and is_there else "")
         for view in self._cell_views:
             view.show_values(tile if is_there else -1)
 

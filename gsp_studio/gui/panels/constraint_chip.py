@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.gui.state import TOLERANCE, BasisPreview, Capabilities, DisplayedBasis, RunEntry
-from gsp_studio.gui.texts import EXCEEDED, about_stability, error_words, plain_sparsity, target_words
+from gsp_studio.gui.texts import EXCEEDED, about_stability, error_name, error_words, plain_sparsity, target_words
 from gsp_studio.gui.theme import current_theme, pixmap
 from gsp_studio.nouns import IMAGES, Nouns
 
@@ -208,7 +208,8 @@ class ConstraintChip(QWidget):
         painter.drawText(upper, where, self._text)
         painter.setPen(QColor(theme.amber if self._is_cautious else theme.text_muted))
         painter.setFont(self._small())
-        painter.drawText(lower, where, self._second)
+        second = painter.fontMetrics().elidedText(self._second, Qt.TextElideMode.ElideRight, int(lower.width()))
+        painter.drawText(lower, where, second)
 
 
 def _cautions_about(shown: DisplayedBasis, nouns: Nouns) -> tuple[Caution, ...]:
@@ -224,13 +225,18 @@ def _better_than(runs: tuple[RunEntry, ...], index: int) -> tuple[Caution, ...]:
     from gsp_studio.core.diagnosis import sparser_and_better
 
     here = runs[index]
-    others = [
-        (e.name, e.shown.attained, e.shown.error)
-        for e in runs
-        # Errors of other entries are no rivals.
-        if len(e.shown.order) == len(here.shown.order) and e.choice.params.held_out == here.choice.params.held_out
-    ]
+    others = [(e.name, e.shown.attained, e.shown.error) for e in runs if _are_comparable(e, here)]
     return sparser_and_better(here.shown.attained, here.shown.error, others)
+
+
+def _are_comparable(one: RunEntry, other: RunEntry) -> bool:
+    """Whether two runs have the same rank, errors of the same measure and entries, and sparsities of one kind."""
+    return (
+        len(one.shown.order) == len(other.shown.order)
+        and error_name(one.shown) == error_name(other.shown)
+        and one.choice.params.held_out == other.choice.params.held_out
+        and one.shown.is_weighted is other.shown.is_weighted
+    )
 
 
 def _unstable_in(entry: RunEntry | None, nouns: Nouns) -> tuple[Caution, ...]:

@@ -19,6 +19,7 @@ from gsp_studio.gui.widgets.dataset_pictures import columns_of, long_name, pictu
 from gsp_studio.gui.widgets.error_map import ErrorMap
 from gsp_studio.gui.widgets.film_strip import FilmStrip
 from gsp_studio.gui.widgets.fit_plates import FitPlates
+from gsp_studio.gui.widgets.fit_words import facts_of, words_of_all, words_without
 from gsp_studio.gui.widgets.parts_strip import PartsStrip
 from gsp_studio.gui.widgets.pixel_fit import PixelFit
 from gsp_studio.gui.widgets.switch import Switch
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
 
 _OPEN = "Open your images to see how well each is made of parts"
-_HINT = "Point at a basis image to see this image without it"
 #: Entries of a basis up to which one image's sums (1 ms for 1.6 million) fit into the event that wants them.
 SAME_EVENT = 2_000_000
 #: Milliseconds between two requests for the errors of all images while the basis keeps changing.
@@ -93,19 +93,13 @@ class InspectorPanel(ViewPanel):
         row.setSpacing(16)
         row.addWidget(self.view)
         row.addStretch()
-        row.addWidget(self.order)
-        row.addWidget(self.scene)
+        for switch in (self.order, self.scene):
+            row.addWidget(switch)
         self._pages = _Pages()
         self._pages.addWidget(self._images_page())
         self._pages.addWidget(self.map)
         self._pages.addWidget(self.picture)
-        full = QWidget()
-        box = QVBoxLayout(full)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(0)
-        box.addWidget(header)
-        box.addWidget(self._pages, 1)
-        self._stack.addWidget(full)
+        self._stack.addWidget(_column(header, self._pages))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFocusProxy(self.strip)
 
@@ -116,12 +110,7 @@ class InspectorPanel(ViewPanel):
         head = label_row(self._facts, self.plates.pixel_words)
         head.addWidget(self.pixel.band_words)
         box.addLayout(head)
-        large = QWidget()
-        both = QVBoxLayout(large)
-        both.setContentsMargins(0, 0, 0, 0)
-        for part in (self.plates, self.pixel):
-            both.addWidget(part)
-        box.addWidget(AdaptiveSplit(large, self.parts), 1)
+        box.addWidget(AdaptiveSplit(_column(self.plates, self.pixel), self.parts), 1)
         box.addLayout(label_row(self._words, self._parts_words))
         box.addWidget(self.trace)
         self._show_parts_of(is_scene=False)
@@ -308,33 +297,14 @@ class InspectorPanel(ViewPanel):
             parts = np.argsort(-fit.shares, kind="stable")[: np.count_nonzero(fit.shares)]
         self.parts.set_parts(parts, fit.shares, lambda basis: dataset.pictures(fit.W[:, basis, None])[0])
 
-    # Words
-
     def _tell(self, dataset: Dataset, fit: ImageFit) -> None:
         shown, k = self._shown, self.parts.hot
         assert shown is not None
         known = self._errors if self._errors_of is shown else None
-        nouns = dataset.nouns
-        number, title = f"{nouns.sample} {self._image + 1}", dataset.names[self._image]
-        self._facts.setText(
-            f"{number} of {dataset.X.shape[1]}  ·  {'' if title == number else f'{title}  ·  '}"
-            f"error {_error_of(fit.error)}, overall {percent(shown.error if known is None else known.error)}"
-        )
-        count = np.count_nonzero(fit.shares)
-        if k < 0:
-            self._words.setText(nouns.of(_HINT if count else "No basis image is used for this {nouns.sample}"))
-            told = f"made of {count} of {len(fit.h)} {nouns.bases}, largest share first" if count else ""
-            self._parts_words.setText(told)
-            return
-        overall = (
-            "overall: computing..." if known is None else f"{_change(known.error, float(known.without[k]))} overall"
-        )
-        here = f"a zero {nouns.sample} has no relative error"
-        if math.isfinite(fit.error):
-            here = f"{_change(fit.error, float(fit.without[k]))} for this {nouns.sample}"
-        self._words.setText(f"Without basis {k + 1}: {here}, {overall}")
-        seed = f"  ·  seed {shown.seed_of(k)}" if shown.seed_of(k) else ""
-        self._parts_words.setText(f"coefficient {fit.h[k]:.4g}  ·  share {100 * fit.shares[k]:.1f} %{seed}")
+        self._facts.setText(facts_of(dataset, self._image, fit, shown.error if known is None else known.error))
+        words, parts = words_of_all(dataset, fit) if k < 0 else words_without(dataset, fit, k, known, shown.seed_of(k))
+        self._words.setText(words)
+        self._parts_words.setText(parts)
 
     # The user's hand
 
@@ -356,6 +326,17 @@ class InspectorPanel(ViewPanel):
         self._refresh()
 
 
+def _column(above: QWidget, below: QWidget) -> QWidget:
+    """Two parts without a gap; the lower one takes what is free."""
+    made = QWidget()
+    box = QVBoxLayout(made)
+    box.setContentsMargins(0, 0, 0, 0)
+    box.setSpacing(0)
+    box.addWidget(above)
+    box.addWidget(below, 1)
+    return made
+
+
 class _Pages(QStackedWidget):
     """Pages that ask for the room of the one in front, not for that of the tallest."""
 
@@ -369,14 +350,5 @@ def _number(image: int) -> str:
     return str(image + 1)
 
 
-def _error_of(error: float) -> str:
-    """An image's error; that of a zero image is no fraction of anything."""
-    return "none, it is zero" if math.isinf(error) else percent(error)
-
-
 def _caption(error: float) -> str:
     return "zero" if math.isinf(error) else percent(error)
-
-
-def _change(before: float, after: float) -> str:
-    return f"{percent(before)} → {percent(after)}"

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QStandardItemModel
-from PySide6.QtWidgets import QFormLayout, QToolButton, QWidget
+from PySide6.QtWidgets import QFormLayout, QWidget
 
 from gsp_studio.core.params import PARAMETERS, Params
 from gsp_studio.gui.state import Capabilities, Phase, RunSettings
-from gsp_studio.gui.widgets.controls import Button, CheckBox, ComboBox, label
+from gsp_studio.gui.widgets.abundance_choice import AbundanceChoice
+from gsp_studio.gui.widgets.controls import Button, CheckBox, ComboBox, ToolButton, label
 from gsp_studio.gui.widgets.number_field import DecimalNumber, WholeNumber
 from gsp_studio.gui.widgets.parameter_fields import short_field, whole_field
 from gsp_studio.gui.widgets.worded import word_tip
@@ -52,9 +53,10 @@ class ModelPanel(QWidget):
         }
         #: Fields of rarer parameters, folded under "More".
         self.rarer = _rarer_fields((*self._fields, *_ELSEWHERE))
-        self.more = QToolButton()
+        #: Of scenes: what is known of their abundances.
+        self.abundances = AbundanceChoice()
+        self.more = ToolButton()
         self.more.setCheckable(True)
-        self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.more.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.more.setToolTip("When a run stops, and how it computes")
         self.weights = Button("All equal")
@@ -77,6 +79,7 @@ class ModelPanel(QWidget):
                 field.clicked.connect(lambda on, name=name: self._edit_one(name, on))
             else:
                 field.activated.connect(lambda _, name=name, field=field: self._edit_one(name, field.currentData()))
+        self.abundances.edited.connect(lambda values: self._take(self._choice.with_params(**values)))
         self.backend.activated.connect(lambda _: self._take(replace(self._choice, backend=self.backend.currentData())))
         self.set_choice(self._choice)
 
@@ -92,6 +95,7 @@ class ModelPanel(QWidget):
                 form.addRow(self._remark)
             if name == "method":
                 form.addRow("", self._summary)
+                form.addRow("Abundances", self.abundances)
                 form.addRow(PARAMETERS["weights"].label, self.weights)
                 form.addRow("", self._unused)
         form.addRow("Backend", self.backend)
@@ -103,6 +107,7 @@ class ModelPanel(QWidget):
             else:
                 form.addRow(PARAMETERS[name].label, rarer)
         form.addRow("Others", self.others)
+        form.setRowVisible(self.abundances, False)
 
     @property
     def _all_fields(self) -> list[tuple[str, Field]]:
@@ -133,6 +138,7 @@ class ModelPanel(QWidget):
     def _take(self, edited: RunSettings) -> None:
         if edited != self._choice:  # else the field was only told what it shows
             self._choice = edited
+            self.abundances.set_params(edited.params)
             self._tell()
             self.edited.emit(edited)
 
@@ -172,6 +178,7 @@ class ModelPanel(QWidget):
     def set_dataset(self, dataset: Dataset) -> None:
         """The smaller number of its pixels and images bounds the rank."""
         self._most, self._nouns = min(dataset.X.shape), dataset.nouns
+        self._form.setRowVisible(self.abundances, dataset.grid is not None)
         self._explain_choices()
         self._tell()
 
@@ -193,6 +200,7 @@ class ModelPanel(QWidget):
     def set_choice(self, choice: RunSettings) -> None:
         """Show this choice."""
         before, self._choice = self._choice, choice
+        self.abundances.set_params(choice.params)
         if choice is not before and _are_alike(before, choice):
             return  # the slider moves, which has no time to lose
         for name, field in self._all_fields:
@@ -211,7 +219,7 @@ class ModelPanel(QWidget):
 
     def set_phase(self, phase: Phase) -> None:
         """Editable while no run is going."""
-        for field in (*(field for _, field in self._all_fields), self.others, self.backend):
+        for field in (*(field for _, field in self._all_fields), self.abundances, self.others, self.backend):
             field.setEnabled(not phase.is_run)
 
     def _tell_backend(self) -> None:

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt
 from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
     QHBoxLayout,
+    QListView,
     QListWidget,
     QListWidgetItem,
     QMenu,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QVBoxLayout,
     QWidget,
 )
@@ -36,9 +39,38 @@ if TYPE_CHECKING:
 
 _EMPTY = "Without seeds a run begins as its start says. Seeds become the first basis images of the next run."
 _SIDE = 40
+#: Narrowest column and lowest line of seeds, and what is free between two lines, in pixels.
+_NARROW, _LOW, _BETWEEN = 176, 32, 4
 #: Words for the keys of `HOLDS`.
 HOLD_WORDS = {"free": "free", "first": "held at first", "always": "held for good"}
 _METHODS = {"vca": "VCA", "nfindr": "N-FINDR"}
+
+
+class _SeedTable(QListWidget):
+    """Seeds beside each other, in as many columns as there is room for: docks are low and wide.
+
+    A name that has no room is shortened; the tool tip has it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFlow(QListView.Flow.LeftToRight)
+        self.setWrapping(True)
+        self.setResizeMode(QListView.ResizeMode.Adjust)
+        self.setItemDelegate(_SeedCell(self))
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+
+class _SeedCell(QStyledItemDelegate):
+    """A seed in its share of the width of its list."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        """Return the size of all cells, whatever they hold."""
+        table = self.parent()
+        assert isinstance(table, QListWidget)
+        width = table.viewport().width()
+        return QSize(width // max(1, width // _NARROW), max(_LOW, 2 * table.fontMetrics().height() + _BETWEEN))
 
 
 class SeedsPanel(QWidget):
@@ -50,7 +82,7 @@ class SeedsPanel(QWidget):
         self._dataset: Dataset | None = None
         self._shown: DisplayedBasis | None = None
         self._seeds: tuple[Seed, ...] = ()
-        self.list = QListWidget()
+        self.list = _SeedTable()
         self.list.setIconSize(QSize(_SIDE, _SIDE))
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.list.setAccessibleName("Seeds of the next run")

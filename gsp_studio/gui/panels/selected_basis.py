@@ -13,7 +13,7 @@ from gsp_studio.gui.jobs.inspection import Users, users_of
 from gsp_studio.gui.state import DisplayedBasis, RunEntry
 from gsp_studio.gui.texts import STABILITY, over_seeds, percent
 from gsp_studio.gui.widgets.controls import Button, ElidedLabel, label, plain, reserve
-from gsp_studio.gui.widgets.dataset_pictures import long_name, pictures_of, short_name
+from gsp_studio.gui.widgets.dataset_pictures import long_name, pictures_of, short_names
 from gsp_studio.gui.widgets.histogram import Histogram
 from gsp_studio.gui.widgets.picture import Picture
 from gsp_studio.gui.widgets.worded import word_label, word_tip
@@ -246,9 +246,9 @@ class BasisPanel(QWidget):
         self._users[0].setFixedHeight(64)
         self._users[1].show()
         images = pictures_of(dataset, top)
-        half = -(-len(top) // 2)
+        half, captions = -(-len(top) // 2), short_names(dataset, top)
         for row, part in ((self._users[0], slice(0, half)), (self._users[1], slice(half, len(top)))):
-            row.set_images(images[part], tuple(short_name(dataset, j) for j in top[part]))
+            row.set_images(images[part], captions[part])
         told = zip(top, weights, strict=True)
         names = "\n".join(f"{long_name(dataset, j)}: {weight:.3g}" for j, weight in told)
         for row in self._users:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
+from gsp_studio.core.unit_spectra import UNITS, unit_scales
+from gsp_studio.gui.dialogs.question import path_to_write
 from gsp_studio.gui.dialogs.region import mask_of
 from gsp_studio.gui.texts import error_texts
 from gsp_studio.gui.widgets.agreement_words import about_agreement
@@ -17,9 +20,8 @@ from gsp_studio.gui.widgets.component_curves import (
     ChosenSamples,
     about_samples,
     curves_of,
-    normalised,
 )
-from gsp_studio.gui.widgets.controls import Button, CheckBox, ElidedLabel
+from gsp_studio.gui.widgets.controls import Button, CheckBox, ComboBox, ElidedLabel, label
 from gsp_studio.gui.widgets.dataset_pictures import sample_at
 from gsp_studio.gui.widgets.film_strip import FilmStrip
 from gsp_studio.gui.widgets.reference_button import ReferenceButton
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from gsp_studio.core.truth import Agreement, Truth
     from gsp_studio.gui.panels import Requests
     from gsp_studio.gui.session.session import Session
-    from gsp_studio.gui.state import DisplayedBasis
+    from gsp_studio.gui.state import DisplayedBasis, View
     from gsp_studio.io.dataset import Dataset
 
 _OPEN = "Open a cube, and read its pixels as samples, to see spectra and maps"
@@ -50,12 +52,13 @@ class SpectraPanel(ViewPanel):
     basisPicked = Signal(int)
     errorsRequested = Signal()
     seedsRequested = Signal(object)  # list of Seed
+    unitChosen = Signal(str)  # a key of `UNITS`
     failed = Signal(str, str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(_OPEN, _NO_BASIS, parent=parent)
         self.mode = Switch("What the scene shows", ("Component", "Band", "Error"))
-        self.normalised, self.all = CheckBox("Normalised"), CheckBox("All components")
+        self.unit, self.all = ComboBox(), CheckBox("All components")
         self.reference, self.seed, self.save = ReferenceButton(), Button("Use as seed"), Button("Save...")
         self.strip, self.scene, self.plot = FilmStrip("Maps of the components"), SceneView("Scene"), SpectrumPlot()
         self._facts, self._agreement_words = ElidedLabel(), ElidedLabel()
@@ -75,7 +78,13 @@ class SpectraPanel(ViewPanel):
     def _lay_out(self) -> None:
         self.all.setChecked(True)
         self.all.setToolTip("Draw the spectra of all components, or of the selected one alone")
-        self.normalised.setToolTip("Divide each spectrum by its largest value")
+        for key, title in UNITS.items():
+            self.unit.addItem(title, key)
+        self.unit.setAccessibleName("Scale of spectra")
+        self.unit.setToolTip(
+            "Draw each spectrum with a sum, a largest value or a length of 1; coefficients are scaled inversely.\n"
+            "Exports take it over, runs have their own scale."
+        )
         self.seed.setToolTip("Begin the next run with this pixel's spectrum, or the region's mean")
         self.save.setToolTip("Save the curves as SVG, PDF, PNG or CSV")
         top = QHBoxLayout()
@@ -88,8 +97,9 @@ class SpectraPanel(ViewPanel):
         checks.setContentsMargins(12, 4, 12, 0)
         checks.setSpacing(16)
         checks.addStretch()
-        for check in (self.all, self.normalised):
-            checks.addWidget(check)
+        checks.addWidget(self.all)
+        checks.addWidget(label("Spectra", muted=True))
+        checks.addWidget(self.unit)
         left = QWidget()
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
@@ -113,16 +123,16 @@ class SpectraPanel(ViewPanel):
         box.addWidget(split, 1)
         told = QVBoxLayout()
         told.setContentsMargins(12, 0, 12, 0)
-        for words in (self._facts, self._agreement_words):
-            told.addWidget(words)
+        for each in (self._facts, self._agreement_words):
+            told.addWidget(each)
         box.addLayout(told)
         self._stack.addWidget(full)
         self.setFocusProxy(self.strip)
 
     def _wire(self) -> None:
         self.mode.chosen.connect(lambda _: self._draw())
-        for check in (self.all, self.normalised):
-            check.toggled.connect(lambda _: self._draw())
+        self.all.toggled.connect(lambda _: self._draw())
+        self.unit.activated.connect(lambda _: self.unitChosen.emit(self.unit.currentData()))
         self.strip.picked.connect(self.basisPicked)
         self.scene.pixelPicked.connect(self.set_pixel)
         self.scene.regionDrawn.connect(self.set_region)
@@ -138,6 +148,9 @@ class SpectraPanel(ViewPanel):
         session.display.shownChanged.connect(self.set_shown)
         session.display.selectionChanged.connect(self.set_selected)
         session.analyses.errorsFound.connect(self.set_errors)
+        session.display.viewChanged.connect(self.set_view)
+        display = session.display
+        self.unitChosen.connect(lambda unit: display.set_view(replace(display.view, spectra=unit)))
         session.reference.changed.connect(self.set_truth)
         self.reference.asked.connect(session.reference.load)
         self.basisPicked.connect(session.display.select)
@@ -174,6 +187,11 @@ class SpectraPanel(ViewPanel):
         if basis >= 0 and basis != self._basis:
             self._basis = basis
             self._draw()
+
+    def set_view(self, view: View) -> None:
+        """Scale spectra, and inversely their coefficients, as this view says."""
+        self.unit.setCurrentIndex(self.unit.findData(view.spectra))
+        self._draw()
 
     def set_pixel(self, row: int, column: int) -> None:
         """Show the spectrum of a pixel and its fit."""
@@ -219,10 +237,10 @@ class SpectraPanel(ViewPanel):
         self.scene.set_pixel(self._place)
         self.scene.set_region(self._region)
         self.plot.set_curves(self._curves(dataset, shown))
-        self.plot.set_title("normalised" if self.normalised.isChecked() else "intensity")
+        self.plot.set_title(self._title)
         self.plot.set_band(self._band if self.mode.index() == BAND else -1)
         self.seed.setEnabled(self._place is not None or self._region is not None)
-        words = about_samples(dataset, shown, self._samples(dataset))
+        words = about_samples(dataset, shown, self._samples(dataset), self._basis, self.unit.currentData())
         if self.mode.index() == BAND:
             words = "  ·  ".join(filter(None, (dataset.axis("band").text_at(self._band), words)))
         self._facts.setText(words or _HINT)
@@ -230,7 +248,8 @@ class SpectraPanel(ViewPanel):
         self._agreement_words.setVisible(self._truth is not None)
 
     def _scene(self, dataset: Dataset, shown: DisplayedBasis) -> Array:
-        row: Array = np.asarray(shown.H)[self._basis, None]
+        scale = unit_scales(shown.W[:, self._basis, None], self.unit.currentData())
+        row: Array = np.asarray(shown.H)[self._basis, None] * scale
         of, errors = self._errors
         if self.mode.index() == BAND:
             row = np.asarray(dataset.X[[self._band], :])
@@ -255,8 +274,13 @@ class SpectraPanel(ViewPanel):
         wanted = range(shown.W.shape[1]) if self.all.isChecked() else range(self._basis, self._basis + 1)
         agreement = self._agreement_of(shown)
         references = None if self._truth is None or agreement is None else (self._truth, agreement)
-        curves = curves_of(dataset, shown, chosen, wanted, self._basis, references)
-        return normalised(curves) if self.normalised.isChecked() else curves
+        return curves_of(dataset, shown, chosen, wanted, self._basis, references, self.unit.currentData())
+
+    @property
+    def _title(self) -> str:
+        """What the values of the curves are."""
+        unit = self.unit.currentData()
+        return "intensity" if unit == "none" else f"spectrum, {UNITS[unit]}"
 
     def _agreement_of(self, shown: DisplayedBasis) -> Agreement | None:
         if self._truth is not None and self._agreement[0] is not shown:
@@ -291,18 +315,17 @@ class SpectraPanel(ViewPanel):
     def _ask_save(self) -> None:
         kinds = "SVG (*.svg);;PDF (*.pdf);;PNG (*.png);;CSV (*.csv)"
         chosen, kind = QFileDialog.getSaveFileName(self, "Save the curves", "spectra.svg", kinds)
-        if chosen:
-            path = Path(chosen)
-            self.save_curves(path if path.suffix else path.with_suffix(kind.rpartition("*")[2].rstrip(")")))
+        path = path_to_write(self, chosen, kind.rpartition("*")[2].rstrip(")"))
+        if path is not None:
+            self.save_curves(path)
 
     def save_curves(self, path: Path) -> None:
         """Write the curves on the screen into a file, by its suffix."""
         from gsp_studio.io.spectra import write_curves
 
-        title = "normalised" if self.normalised.isChecked() else "intensity"
         curves = [(curve.name, curve.values, curve.colour, curve.is_dashed) for curve in self.plot.curves]
         try:
-            write_curves(path, self._axis[0], (self._axis[1], title), curves)
+            write_curves(path, self._axis[0], (self._axis[1], self._title), curves)
         except ValueError as error:
             self.failed.emit(*error_texts(error, is_loss=True))
 

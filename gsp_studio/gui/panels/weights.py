@@ -137,6 +137,7 @@ class WeightsPanel(Themed, ViewPanel):
         box.addLayout(starts)
         box.addWidget(split, 1)
         self._stack.addWidget(full)
+        self.setFocusProxy(self.canvas)
 
     def _wire(self) -> None:
         self.surface.painted.connect(self._later.start)

@@ -30,7 +30,7 @@ class Entries(QObject):
         self._dataset: Dataset | None = None
         self._weights: Job[tuple[Dataset, Path], Array] = Job(_read_weights, "gsp-weights-file", self)
         self._masks: Job[tuple[Dataset, Path], KeptMask] = Job(_read_mask, "gsp-mask-file", self)
-        self._weights.answered.connect(lambda asked, found: self._take_weights(*asked, found))
+        self._weights.answered.connect(lambda asked, found: self._take_weights(asked[0], asked[1], found))
         self._masks.answered.connect(lambda asked, found: self._take_mask(asked[0], found))
         for job in (self._weights, self._masks):
             job.failed.connect(self.failed)
@@ -60,6 +60,11 @@ class Entries(QObject):
             self.edited.emit("mask")
         elif self._dataset is not None:
             self._masks.submit((self._dataset, Path(path)))
+
+    @property
+    def missing(self) -> Array | None:
+        """True where an entry (m, n) is missing; None: none is."""
+        return None if self.mask is None else self.mask.values
 
     def show_mask(self, mask: KeptMask | None) -> None:
         """Show a former mask, or that of a file."""

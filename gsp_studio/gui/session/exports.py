@@ -42,6 +42,11 @@ class Exports(ExportJob):
         if self._dataset is not None:
             self._application.submit(ApplyRequest(Path(path), Path(directory), self._dataset, entry))
 
+    @property
+    def is_applying(self) -> bool:
+        """Whether a basis is being applied to other images."""
+        return self._application.is_busy
+
     def set_dataset(self, dataset: Dataset) -> None:
         """Export runs of these data from now on."""
         self._dataset = dataset

@@ -65,6 +65,7 @@ class Session(QObject):
         self.live, self.course, self.runs = LiveRun(self), Course(self), RunList(self)
         self.analyses, self.exports = Analyses(self), Exports(self)
         self.seeds, self.reference, self.entries = SeedList(self), Reference(self), Entries(self)
+        self._of_data = (self.exports, self.seeds, self.reference, self.entries)
         self.slider = Slider(self.settings, self.basis, self.warm_fit, self.display, self)
         self.control = RunControl(self.settings, self.live, self.course, self.runs, self)
         self.refined = RefinedRun(self.settings, self.display, self.basis, self.slider, self.runs, self.control)
@@ -102,11 +103,10 @@ class Session(QObject):
             doing.activityChanged.connect(self.activity.set)
         for solving in (control, live):
             solving.failed.connect(lambda sentence, details: self.failed.emit(self.nouns.of(sentence), details))
-        read = (self.exports, self.seeds, self.reference, self.entries)
-        for failing in (self.warm_fit, self.basis, analyses, *read):
+        for failing in (self.warm_fit, self.basis, analyses, *self._of_data):
             failing.failed.connect(self.failed)
-        said = (control, live, self.basis, self.course, self.loader, analyses, *read)
-        for logging in (self.settings, self.stability, *said):
+        said = (self.settings, self.stability, control, live, self.basis, self.course, self.loader, analyses)
+        for logging in (*said, *self._of_data):
             logging.logged.connect(self.logged)
 
     # Start and end
@@ -145,8 +145,7 @@ class Session(QObject):
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""
         self._timer.stop()
         parts = (self.live, self.warm_fit, self.basis, self.analyses)
-        read = (self.exports, self.seeds, self.reference, self.entries)
-        ended = [part.close(timeout) for part in (*parts, *read)]
+        ended = [part.close(timeout) for part in (*parts, *self._of_data)]
         ended.append(self._startup.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
         ended.append(self.loader.close(timeout))
         return all(ended)
@@ -181,7 +180,7 @@ class Session(QObject):
         """Show another data set; runs of the former one go with it."""
         self.datasetLeaving.emit()
         self.warm_fit.retire()
-        for part in (self.analyses, self.exports, self.seeds, self.reference, self.entries):
+        for part in (self.analyses, *self._of_data):
             part.set_dataset(dataset)
         self.dataset, self.runs.nouns = dataset, dataset.nouns
         self.runs.clear()
@@ -201,8 +200,7 @@ class Session(QObject):
     def run(self) -> None:
         """Start a run of what is set on the present data."""
         if self.dataset is not None and self.phase is Phase.IDLE:
-            mask = self.entries.mask
-            self.control.run(self.dataset, self.seeds.seeds, None if mask is None else mask.values)
+            self.control.run(self.dataset, self.seeds.seeds, self.entries.missing)
 
     def run_or_pause(self) -> None:
         """Run when idle, pause when running, go on when paused."""

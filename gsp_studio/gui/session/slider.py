@@ -37,7 +37,7 @@ class Slider(QObject):
         #: No run is going on, and there are data.
         self.is_free = False
         #: The targets have been moved since the basis was pinned.
-        self._is_moved = False
+        self.is_moved = False
         settings.choiceChanged.connect(basis.path.set_choice)
         settings.choiceSet.connect(self._follow_choice)
         settings.targetsSet.connect(self._follow_targets)
@@ -62,7 +62,7 @@ class Slider(QObject):
         """Pin another basis, its tiles in this order; None: none. Nothing is selected that it does not have."""
         if pinned is not None and max(self._display.marked, default=-1) >= pinned.W.shape[1]:
             self._display.move_marks(())
-        self._is_moved = False
+        self.is_moved = False
         self._basis.pin(pinned, self._dataset, order)
 
     def _project(self) -> None:
@@ -71,7 +71,7 @@ class Slider(QObject):
     def _show(self, shown: DisplayedBasis) -> None:
         if self.is_free:
             self._display.show(shown)
-            if self._is_moved:
+            if self.is_moved:
                 self._refine(is_at_rest=False)
 
     def _show_refined(self, shown: DisplayedBasis) -> None:
@@ -111,7 +111,7 @@ class Slider(QObject):
 
     def _follow_targets(self) -> None:
         if self.is_free:
-            self._is_moved = True
+            self.is_moved = True
             self._project()
 
     def _follow_switch(self, on: bool) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QSlider, QWidget
+from PySide6.QtCore import QSize, Signal
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QWidget
 
 from gsp_studio.gui.theme import Themed, icon
-from gsp_studio.gui.widgets.controls import Button, CheckBox, label, reserve
+from gsp_studio.gui.widgets.controls import Button, CheckBox, Slider, label, reserve
 from gsp_studio.gui.widgets.paint_view import Brush
 from gsp_studio.gui.widgets.worded import word_tip
 
@@ -23,7 +23,7 @@ class BrushBar(Themed, QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.paints, self.erases = Button("Brush"), Button("Eraser")
-        self.diameter, self.strength = QSlider(Qt.Orientation.Horizontal), QSlider(Qt.Orientation.Horizontal)
+        self.diameter, self.strength = Slider(), Slider()
         self.mirror = CheckBox("Mirror")
         self._diameter_text, self._strength_text = label(), label()
         self._build()

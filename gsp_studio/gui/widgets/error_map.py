@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _WAIT = "Computing the errors..."
 _TITLE = "Average squared error, brighter is larger"
-_TITLE_SCENE = "Error of each pixel in %, brighter is larger"
+_TITLE_SCENE = "Error pixel by pixel in %, brighter is larger"
 _TITLE_BANDS = "average squared error"
 
 
@@ -41,6 +41,7 @@ class ErrorMap(QFrame):
         self.plates, self.bands = Plates("Average squared error of every pixel"), SpectrumPlot()
         self.bands.setAccessibleName("Average squared error of every band")
         self.bands.setMinimumWidth(160)
+        self.bands.getPlotItem().getAxis("left").setWidth(80)  # squared errors are long numbers
         self._facts = ElidedLabel()
         self._drawn: Residuals | None = None
         self._dataset: Dataset | None = None
@@ -78,7 +79,7 @@ class ErrorMap(QFrame):
         is_scene = dataset.grid is not None
         self._dataset, self._drawn = dataset, None
         self.plates.set_plates(())
-        self.plates.setAccessibleName("Error of each pixel" if is_scene else "Average squared error of every pixel")
+        self.plates.setAccessibleName("Error pixel by pixel" if is_scene else "Average squared error of every pixel")
         self.plates.setCursor(Qt.CursorShape.CrossCursor if is_scene else Qt.CursorShape.ArrowCursor)
         self.plates.set_scale(scale_bar_of(dataset))
         self.bands.setVisible(is_scene)
@@ -108,7 +109,7 @@ class ErrorMap(QFrame):
         self.bands.set_curves([Curve("", errors.pixels, COLOURS[0])])
         self._facts.setText(
             f"{len(each)} pixels  ·  error {percent(errors.error)}  ·  largest {percent(float(each[worst]))} at row "
-            f"{row + 1}, column {column + 1}  ·  worst band {dataset.axis('band').text_at(band)}"
+            f"{row + 1}, column {column + 1}, and at {dataset.axis('band').text_at(band)}"
         )
 
     def _show_plate(self, title: str, image: Array, top: float) -> None:

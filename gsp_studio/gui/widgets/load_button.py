@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +26,11 @@ class LoadButton(Button):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Load...", parent)
-        self.setToolTip("Weights, or a mask of missing entries, from a file (.npy, .csv, or an image)")
+        self.setToolTip("Weights, or a mask of missing entries, from a file (.npy, .csv, or a picture)")
         self._folder = ""
         menu = QMenu(self)
-        menu.addAction("&Weights from a file...", lambda: self._ask("Weights", self.weightsAsked))
-        menu.addAction("&Mask of missing entries from a file...", lambda: self._ask("Mask", self.maskAsked))
+        menu.addAction("&Weights from a file...", lambda: self._ask("Weights", self.weightsAsked.emit))
+        menu.addAction("&Mask of missing entries from a file...", lambda: self._ask("Mask", self.maskAsked.emit))
         self.none = menu.addAction("&No mask", lambda: self.maskAsked.emit(""))
         self.setMenu(menu)
         self.set_mask(None)
@@ -42,8 +43,8 @@ class LoadButton(Button):
         """Offer to go without the mask, where there is one."""
         self.none.setEnabled(mask is not None)
 
-    def _ask(self, title: str, asked: Signal) -> None:
+    def _ask(self, title: str, ask: Callable[[str], None]) -> None:
         chosen, _ = QFileDialog.getOpenFileName(self, title, self._folder, _FILES)
         if chosen:
             self._folder = str(Path(chosen).parent)
-            asked.emit(chosen)  # type: ignore[attr-defined]
+            ask(chosen)

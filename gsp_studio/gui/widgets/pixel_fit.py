@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gsp_studio.core.residuals import ImageFit
     from gsp_studio.io.dataset import Dataset
 
-_HINT = "Click the scene for a pixel, arrows walk; click the curves for the values of a band"
+_HINT = "Click a pixel, or the curves for a band"
 _ARROWS = {Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pyqtgraph as pg
@@ -15,6 +16,9 @@ from gsp_studio.gui.theme import Themed, current_theme
 
 pg.setConfigOptions(antialias=True)
 
+#: Width of the axis of values, which has room for four digits; and what lies beside them without the title.
+_AXIS, _BESIDE = 56, 8
+
 
 def make_bare(plot: pg.PlotWidget, title: str) -> None:
     """Leave a plot its axes and curves alone, with fixed ranges and the title of its values."""
@@ -25,10 +29,28 @@ def make_bare(plot: pg.PlotWidget, title: str) -> None:
     item.disableAutoRange()
     item.setLabel("left", title)
     item.setContentsMargins(0, 8, 8, 0)  # the numbers at the ends of the axes need it
-    item.getAxis("left").setWidth(56)
+    item.getAxis("left").setWidth(_AXIS)
     for side in ("left", "bottom"):
         item.getAxis(side).enableAutoSIPrefix(False)
     plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+
+
+def fit_numbers(plot: pg.PlotWidget, ticks: Sequence[Sequence[tuple[float, str]]] | None = None) -> None:
+    """Give the axis of values room for its longest number beside its title: small values have many digits.
+
+    `ticks` are those that it was given, None where it finds them itself.
+    """
+    axis = plot.getPlotItem().getAxis("left")
+    if ticks is None:
+        levels = axis.tickValues(*axis.range, axis.size().height())[:2]  # finer ones have no numbers
+        texts = [text for spacing, values in levels for text in axis.tickStrings(values, axis.scale, spacing)]
+    else:
+        texts = [text for level in ticks for _, text in level]
+    metrics = plot.fontMetrics()
+    widest = max((metrics.horizontalAdvance(text) for text in texts), default=0)
+    width = max(_AXIS, widest + metrics.height() + _BESIDE)
+    if width != axis.width():
+        axis.setWidth(width)
 
 
 def curve_pen(colour: str | QColor, width: float = 1.0, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:

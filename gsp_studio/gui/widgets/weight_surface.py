@@ -53,7 +53,8 @@ class WeightSurface(QWidget):
         self.curve_bar.edited.connect(self.curve.set_tool)
         self.curve_bar.rangeRequested.connect(self.curve.set_range)
         self.curve.rangeChosen.connect(self.curve_bar.set_range)
-        self._show_canvas()
+        for part in (self.curve_bar, self.curve):  # what has no place yet would be a window of its own, were it shown
+            part.hide()
 
     @property
     def hint(self) -> str:
@@ -82,10 +83,11 @@ class WeightSurface(QWidget):
 
     def _show_canvas(self) -> None:
         is_curve = self.canvas is self.curve
-        for part in (self.bar, self.painting, self.legend):
-            part.setVisible(not is_curve)
-        for part in (self.curve_bar, self.curve):
-            part.setVisible(is_curve)
+        of_images: tuple[QWidget, ...] = (self.bar, self.painting, self.legend)
+        of_bands: tuple[QWidget, ...] = (self.curve_bar, self.curve)
+        for parts, are_seen in ((of_images, not is_curve), (of_bands, is_curve)):
+            for part in parts:
+                part.setVisible(are_seen)
 
     def _show_brush(self, brush: Brush) -> None:
         self.painting.set_brush(self.bar.set_brush(brush))

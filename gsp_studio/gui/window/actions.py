@@ -138,7 +138,7 @@ ACTIONS: tuple[Action | Section, ...] = (
     Action(
         "save with images",
         "&File",
-        "Save the session with its &data...",
+        "Save the session wi&th its data...",
         lambda w: w.session_menu.save_as(with_data=True),
     ),
     Section("&File"),

@@ -32,6 +32,7 @@ from gsp_studio.gui.session_file.menu import SessionFileMenu
 from gsp_studio.gui.session_file.recent_data import RecentData
 from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
 from gsp_studio.gui.theme import Themed, apply_theme, icon, load_theme, system_scheme
+from gsp_studio.gui.widgets.controls import ToolButton
 from gsp_studio.gui.widgets.device_label import DeviceLabel
 from gsp_studio.gui.window.actions import MENUS, OPENINGS, make_actions, offer_actions
 from gsp_studio.gui.window.cluster_menu import ClusterMenu
@@ -75,10 +76,10 @@ class MainWindow(Themed, QMainWindow):
         self.session_menu = SessionFileMenu(self, session, self.arrangement, settings)
         self.recent_data = RecentData(settings, self)
         self.recent_data.chosen.connect(self.prompts.open)
-        self.unsaved = UnsavedWork(self, session, self.sweep, self.session_menu)
         networks = self.arrangement.panel(NetworksPanel)
         self.network_controller = NetworkController(self, session, self.centre, networks, settings)
         self.session_menu.network = self.network_controller
+        self.unsaved = UnsavedWork(self, session, self.sweep, self.session_menu, self.network_controller.session)
         self.pictures = PictureFiles(self, session, settings)
         self.tile_menu = TileMenu(self, session, self.arrangement.panel(MontagePanel), self.pictures)
         self.clusters = ClusterMenu(self, session, settings)
@@ -88,7 +89,7 @@ class MainWindow(Themed, QMainWindow):
         self._make_menus()
         self._connect()
         self._restore()
-        self.setFocusProxy(self.arrangement.panel(MontagePanel).view)  # a field that is left gives it the focus
+        self._pass_focus()
 
     # Parts
 
@@ -98,10 +99,9 @@ class MainWindow(Themed, QMainWindow):
         bar.setMovable(False)
         bar.setIconSize(QSize(16, 16))
         bar.toggleViewAction().setEnabled(False)  # hidden by accident, it would take Run with it
-        self.open_button, self.export_button = QToolButton(), QToolButton()
+        self.open_button, self.export_button = ToolButton(), ToolButton()
         for button in (self.open_button, self.export_button):
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.setIconSize(QSize(16, 16))
         self.open_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         run, chip = self.arrangement.panel(RunPanel), self.arrangement.panel(ConstraintChip)
@@ -216,12 +216,17 @@ class MainWindow(Themed, QMainWindow):
         """Bring a view to the front."""
         self.centre.show_view(title)
 
+    def _pass_focus(self) -> None:
+        """A field that is left gives the focus to the view in front."""
+        self.setFocusProxy(self.centre.keyboard or self.arrangement.panel(MontagePanel).view)
+
     def save_picture(self, picture: Callable[[], QImage], name: str, what: str) -> None:
         """Ask where a picture is to be written; `name` is proposed, `what` it is told."""
         self.pictures.save(picture, self.pictures.name_of(name), what)
 
     def _view_came(self, title: str) -> None:
         """Ask for what only this view shows."""
+        self._pass_focus()
         self.arrangement.set_images_in_front(not self.network_controller.is_front)
         in_networks = self.network_controller.is_front
         self.arrangement.panel(RunPanel).set_hindrance(_NO_RUN if in_networks else "")

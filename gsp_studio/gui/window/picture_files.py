@@ -11,7 +11,7 @@ from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QObject, QSettings
 from PySide6.QtGui import QImage, QImageWriter
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from gsp_studio.gui.dialogs.question import is_confirmed
+from gsp_studio.gui.dialogs.question import path_to_write
 from gsp_studio.gui.texts import error_texts
 
 if TYPE_CHECKING:
@@ -37,14 +37,8 @@ class PictureFiles(QObject):
         chosen, _ = QFileDialog.getSaveFileName(
             self._window, "Save the picture", str(folder / name), "PNG images (*.png)"
         )
-        if not chosen:
-            return
-        path = Path(chosen)
-        path = path if path.suffix.lower() == ".png" else path.with_name(f"{path.name}.png")
-        is_new_name = str(path) != chosen and path.exists()  # that one the dialog has not asked about
-        if is_new_name and not is_confirmed(
-            self._window, f"Replace {path.name}?", "A file of that name exists.", "Replace"
-        ):
+        path = path_to_write(self._window, chosen, ".png", is_only=True)
+        if path is None:
             return
         from gsp_studio.io.atomic import write_whole
 

@@ -20,6 +20,7 @@ from gsp_studio.gui.network.state import SUFFIXES as NETWORKS
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.store import SUFFIX
 from gsp_studio.gui.widgets.worded import say_nouns
+from gsp_studio.gui.window.rank_prompt import RankPrompt
 from gsp_studio.io.dataset import LoadOptions
 from gsp_studio.io.export.options import ExportOptions
 from gsp_studio.io.logfile import log_folder
@@ -29,7 +30,6 @@ from gsp_studio.nouns import IMAGES, Nouns
 
 if TYPE_CHECKING:
     from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
-    from gsp_studio.gui.dialogs.rank import RankDialog
     from gsp_studio.gui.jobs.dataset import Preview
     from gsp_studio.gui.jobs.export import ExportRequest
     from gsp_studio.gui.state import RunEntry
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from gsp_studio.gui.window.menu_bar import MenuBar
     from gsp_studio.io.readers import Peek
 
-#: What is said beside an export of a run while another basis is on the screen.
-_PROJECTED = "On the screen is a projection of {} to s = {:.4f}, which is no run; refined, it can be exported."
-_NO_RUN = "On the screen is the basis of no run; this is the last run of the list."
 #: Difference that a branch is proposed with, and the least that counts as one.
 _CHANGE, _LEAST_CHANGE = 0.05, 5e-5
 #: Proposed for images of many sizes.
@@ -60,7 +57,7 @@ class Prompts(QObject):
         self.before_other_data: Callable[[Callable[[], None]], None] = lambda go: go()
         self._layout: LayoutDialog | None = None
         self._layout_wanted = False
-        self._rank: RankDialog | None = None
+        self._rank = RankPrompt(window, session)
         self._sweeps: SweepController | None = None
         session.exports.folderTaken.connect(self._replace_export)
 
@@ -192,35 +189,22 @@ class Prompts(QObject):
 
     def export(self) -> None:
         """Ask where what is on the screen, or the last run, is to be written."""
-        from gsp_studio.gui.dialogs.export import ExportDialog
-        from gsp_studio.gui.widgets.tile_view import colour_table
+        from gsp_studio.gui.window.export_prompt import export_dialog
 
         session = self._session
-        entry, dataset, shown = session.refined.or_listed(), session.dataset, session.display.shown
-        if entry is None or dataset is None:
+        entry = session.refined.or_listed()
+        if entry is None or session.dataset is None:
             return
-        listed = next((run for run in session.runs.entries if run.number == entry.number), None)
-        above = Path(str(self._settings.value("export", str(Path.home()))))
-        name = f"run{entry.number}" if listed else f"run{entry.origin[0]}-s{entry.choice.params.sparsity:.4f}"
-        folder = above / f"{Path(dataset.name).stem}-{name}"
-        chosen = str(self._settings.value("exportExtras", "")).split()
-        dialog = ExportDialog(entry, folder, self._window, session.exports.extras, chosen)
-        is_alike = shown is not None and len(shown.order) == len(entry.shown.order)
-        order = shown.order if is_alike and shown is not None else entry.shown.order
-        view = session.display.view
-        palette = colour_table(view.colours)
-        palette[-1] = palette[-2]  # on the screen the last one lies between tiles
-        dialog.set_look(tuple(order.tolist()), view.colours, b"" if view.colours == "grey" else palette.tobytes())
-        if listed is not None and shown is not None and shown is not listed.shown and session.runs.index >= 0:
-            dialog.set_note(_PROJECTED.format(listed.name, shown.target))
-        elif listed is not None and session.runs.index < 0:
-            dialog.set_note(_NO_RUN)
+        dialog = export_dialog(session, entry, session.dataset, self._settings, self._window)
         dialog.exportRequested.connect(lambda folder, parts: self._export(Path(folder), entry, parts))
-        _show(dialog, dataset.nouns)
+        _show(dialog, session.nouns)
 
     def _export(self, folder: Path, entry: RunEntry, parts: ExportOptions) -> None:
+        from gsp_studio.gui.window.export_prompt import extras_key
+
         self._settings.setValue("export", str(folder.parent))
-        self._settings.setValue("exportExtras", " ".join(parts.extras))
+        if self._session.dataset is not None:
+            self._settings.setValue(extras_key(self._session.dataset)[0], " ".join(parts.extras))
         newest = self._session.runs.at(self._session.runs.index_of(entry.number))
         self._session.exports.export(folder, newest or entry, parts)
 
@@ -283,35 +267,7 @@ class Prompts(QObject):
 
     def rank(self) -> None:
         """Ask how many basis images there should be, and study it."""
-        from gsp_studio.gui.dialogs.rank import RankDialog
-
-        session = self._session
-        dataset = session.dataset
-        if dataset is None:
-            return
-        if self._rank is not None:
-            self._rank.activateWindow()
-            return
-        most = max(1, min(dataset.X.shape) // 2)
-        from gsp_studio.core.methods import METHODS
-
-        method = METHODS[session.settings.params.method].label
-        dialog, study = RankDialog(most, method, self._window), session.analyses.rank_study
-        dialog.studyRequested.connect(lambda ranks, seeds: study.start(dataset, ranks, session.settings.choice, seeds))
-        dialog.studyCancelled.connect(study.cancel)
-        dialog.rankChosen.connect(
-            lambda rank: session.settings.set_choice(session.settings.choice.with_params(rank=rank))
-        )
-        dialog.finished.connect(lambda _: self._forget_rank())
-        study.progressed.connect(dialog.set_progress)
-        study.rowReady.connect(dialog.add_row)
-        study.finished.connect(dialog.set_study)
-        study.failed.connect(dialog.set_problem)
-        self._rank = dialog
-        _show(dialog, dataset.nouns)
-
-    def _forget_rank(self) -> None:
-        self._rank = None
+        self._rank.ask()
 
     # Sweeps
 

@@ -56,6 +56,7 @@ class TileMenu(QObject):
         self._range: object = None
         self._folder: QTemporaryDir | None = None
         view = montage.view
+        montage.setFocusProxy(view)
         view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         view.customContextMenuRequested.connect(self.open_menu)
         view.viewport().installEventFilter(self)

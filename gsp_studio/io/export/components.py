@@ -72,7 +72,7 @@ def envi_writers(dataset: Dataset, run: ExportedRun, style: object = None) -> Wr
     names = [re.sub(r"[,{}]+", " ", name) for name in component_names(run)]
     cube = {"samples": maps.shape[2], "lines": maps.shape[1], "bands": len(maps), "band names": _listed(names)}
     if run.normalized:
-        cube["description"] = f"{{each spectrum {run.normalized}, and its map multiplied by it}}"
+        cube["description"] = f"{{each spectrum {run.normalized}, its map scaled inversely}}"
     y, x, band = (dataset.axis(dimension) for dimension in ("y", "x", "band"))
     if x.spacing and y.spacing and x.unit == y.unit and x.unit:
         unit = _ENVI_UNITS.get(x.unit, _ascii(x.unit))

@@ -61,7 +61,7 @@ class Extra:
         Patterns (regular expressions) of the names of all files that it may make.
     make : (dataset, run, style) -> dict of name to writer
     holds_factors : bool
-        Whether it has W or H as numbers for other programs, which can be normalized.
+        Whether it has W or H for other programs and papers, which can be normalized.
     """
 
     title: str
@@ -354,8 +354,8 @@ EXTRAS: Mapping[str, Extra] = {
     ),
     "hspy": Extra("hyperspy", "maps and spectra as signals", (r"components\.hspy",), hyperspy_writers, True),
     "labels": Extra("Labelled montage", "with numbers and sparsities", (r"montage_labelled\.png",), _labelled),
-    "svg": Extra("SVG", "labelled montage and curves, for papers", (r"(montage|curves)\.svg",), _vector("svg")),
-    "pdf": Extra("PDF", "the same as PDF", (r"(montage|curves)\.pdf",), _vector("pdf")),
+    "svg": Extra("SVG", "labelled montage and curves, for papers", (r"(montage|curves)\.svg",), _vector("svg"), True),
+    "pdf": Extra("PDF", "the same as PDF", (r"(montage|curves)\.pdf",), _vector("pdf"), True),
     "residuals": Extra(
         "Residuals", "errors of pixels and of images", (r"residual_map\.(png|csv)", r"residuals\.csv"), _residuals
     ),

@@ -139,8 +139,9 @@ def export_run(
     H = run.result.H
     if is_out_of_core(H) and (options.extras or dataset.grid is not None):
         raise ExportError("H is on the cluster, too large to be fetched; accepted are exports that do without it")
+    scaled = normalized(run, options.normalize)
     if options.montage and dataset.grid is not None:
-        maps = dataset.maps(run.result.H)
+        maps = dataset.maps(scaled.result.H)
         writers[MAPS] = lambda path: save_image(
             montage_image(maps, gap=2, scale=options.scale, zoom=options.zoom or _visible_zoom(maps)), path
         )
@@ -155,7 +156,6 @@ def export_run(
         writers[TABLE] = lambda path: write_agreement(path, dict(run.truth))
     if (reference := run.reference) is not None:
         writers[REFERENCE] = lambda path: write_reference(path, reference)
-    scaled = normalized(run, options.normalize) if options.extras else run
     style = FigureStyle(options.scale, options.zoom, options.order, options.palette, check)
     for name in options.extras:
         if name not in EXTRAS:

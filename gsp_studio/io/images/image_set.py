@@ -23,10 +23,11 @@ from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions
 from gsp_studio.io.images import archives, image_file
 from gsp_studio.io.images.archives import Member, Source
 from gsp_studio.io.images.file_axes import axes_of_files
+from gsp_studio.io.images.file_planes import planes_of
 from gsp_studio.io.images.headers import Header
 from gsp_studio.io.images.resize import resize_image
 from gsp_studio.io.paths import leads_outside
-from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, mixed_pages, shrink, subset_of
+from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, shrink, subset_of
 from gsp_studio.io.steps import REMEDY, leading_resize
 from gsp_studio.io.values import float_type, has_full_scale, shared_tops
 
@@ -209,11 +210,10 @@ def peek(path: Path, options: LoadOptions) -> Peek:
     items = [(file, k) for file, header in zip(chosen.files, chosen.headers, strict=True) for k in range(header.frames)]
     held = len(items)
     axes, axis_notes = axes_of_files(chosen.headers, options, held, str(path))
-    pages = _pages_of(chosen)
+    planes = planes_of(chosen.files, chosen.headers)
     types = {header.dtype for header in chosen.headers}
-    notes = chosen.notes
-    if pages > 1 and options.subset is None:
-        notes = (*notes, mixed_pages(f"each of {len(chosen.files)} files holds", pages))
+    is_mixed = planes.count > 1 and options.subset is None
+    notes = (*chosen.notes, *planes.gaps, *((planes.mixture,) if is_mixed else ()))
     picked = subset_of(options.subset, held, str(path))
     items = [items[k] for k in picked]
     count = len(items)
@@ -258,20 +258,16 @@ def peek(path: Path, options: LoadOptions) -> Peek:
         files=tuple(("" if path.is_file() and file.where == str(path) else file.inside, k) for file, k in items),
         channels=channels,
         has_colour=has_colour,
-        pages=pages,
-        is_guess=pages > 1 and options.subset is None,
+        pages=planes.count,
+        apart=planes.apart,
+        page_names=planes.names,
+        is_guess=is_mixed,
         picked=picked,
         n_held=held,
         types=tuple(sorted(types)),
         is_mapped=path.is_dir(),
         label_source="folders" if len({os.path.dirname(file.inside) for file, _ in items}) > 1 else "",
     )
-
-
-def _pages_of(chosen: Choice) -> int:
-    """Images in each of several files, where all hold as many; 1 otherwise."""
-    counts = {header.frames for header in chosen.headers}
-    return counts.pop() if len(chosen.files) > 1 and len(counts) == 1 else 1
 
 
 def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:

@@ -227,7 +227,7 @@ class PathPanel(ViewPanel):
 
     @property
     def _begin(self) -> float:
-        """Where the axis begins at the latest: a solution that is denser than the projected basis has its place on it."""
+        """Where the axis begins at the latest: a solution left of the projected curve has its place on it."""
         is_left = self._path is not None and self._solution is not None and self._s < self._path.s[0]
         return math.floor(self._s / _STEP) * _STEP if is_left else math.inf
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -192,7 +193,7 @@ class Prompts(QObject):
         if REMEDY in sentence:
             remedy = "Bring them to one size..."
             options = LoadOptions(steps=(Resize(*_ONE_SIZE),))
-        leaves_out = path.is_dir() and any(words in sentence for words in _DAMAGED)
+        leaves_out = any(words in sentence for words in _DAMAGED) and _has_others(path)
         if leaves_out:
             remedy = "Leave out damaged files"
             tried = self._tried[1] if self._tried[0] == path else None
@@ -392,3 +393,8 @@ def _data_filter() -> str:
     """Files that the dialog shows first; their content decides, whatever they are called."""
     images = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".pgm", ".ppm")
     return f"Data sets ({' '.join(f'*{suffix}' for suffix in (*_layout_suffixes(), *images))});;All files (*)"
+
+
+def _has_others(path: Path) -> bool:
+    """Whether it is a folder of more than one file."""
+    return path.is_dir() and len(list(islice(path.iterdir(), 2))) > 1

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +19,11 @@ from gsp_studio.gui.dialogs.question import is_confirmed
 from gsp_studio.gui.network.state import SUFFIXES as NETWORKS
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.store import SUFFIX
+from gsp_studio.gui.window.remedies import layout_suffixes, remedy_for
 from gsp_studio.io.dataset import LoadOptions
 from gsp_studio.io.export.options import ExportOptions
 from gsp_studio.io.logfile import log_folder
 from gsp_studio.io.resources import sample_path
-from gsp_studio.io.steps import REMEDY, Resize
 
 if TYPE_CHECKING:
     from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
@@ -50,10 +49,6 @@ _PROJECTED = "On the screen is a projection of {} to s = {:.4f}, which is no run
 _NO_RUN = "On the screen is the basis of no run; this is the last run of the list."
 #: Difference that a branch is proposed with, and the least that counts as one.
 _CHANGE, _LEAST_CHANGE = 0.05, 5e-5
-#: Proposed for images of many sizes.
-_ONE_SIZE = (128, 128)
-#: Words of the sentences about single files of a folder that cannot be read.
-_DAMAGED = (" is damaged", " is named like an image but is none")
 
 
 class Prompts(QObject):
@@ -187,22 +182,13 @@ class Prompts(QObject):
 
         Returns whether it was said.
         """
-        has_layout = path.suffix.lower() in _layout_suffixes()
-        remedy = "Read it in another way..." if has_layout and path.is_file() else ""
-        options: LoadOptions | None = None
-        if REMEDY in sentence:
-            remedy = "Bring them to one size..."
-            options = LoadOptions(steps=(Resize(*_ONE_SIZE),))
-        leaves_out = any(words in sentence for words in _DAMAGED) and _has_others(path)
-        if leaves_out:
-            remedy = "Leave out damaged files"
-            tried = self._tried[1] if self._tried[0] == path else None
-            options = replace(tried or LoadOptions(), nonfinite="drop")
-        if not remedy and not details:
+        tried = self._tried[1] if self._tried[0] == path else None
+        remedy = remedy_for(path, sentence, tried)
+        if not remedy.words and not details:
             return False
-        dialog = ErrorDialog(sentence, details, remedy, self._window, log_folder() if details else None)
-        ask = self._open if leaves_out else self._want_layout
-        dialog.accepted.connect(lambda: ask(path, options))
+        dialog = ErrorDialog(sentence, details, remedy.words, self._window, log_folder() if details else None)
+        ask = self._open if remedy.opens else self._want_layout
+        dialog.accepted.connect(lambda: ask(path, remedy.options))
         _show(dialog)
         return True
 
@@ -379,22 +365,7 @@ def _show(dialog: QDialog) -> None:
     dialog.activateWindow()  # not every window manager gives a new window the keyboard
 
 
-def _layout_suffixes() -> tuple[str, ...]:
-    """Usual ends of the names of files that can be read in several ways."""
-    from gsp_studio.io.formats.plugins import plugin_formats
-    from gsp_studio.io.formats.registry import FORMATS
-
-    forms = (*FORMATS.values(), *plugin_formats()[0].values())
-
-    return (*(suffix for form in forms for suffix in form.suffixes), ".gif", ".zip", ".tar", ".tgz")
-
-
 def _data_filter() -> str:
     """Files that the dialog shows first; their content decides, whatever they are called."""
     images = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".pgm", ".ppm")
-    return f"Data sets ({' '.join(f'*{suffix}' for suffix in (*_layout_suffixes(), *images))});;All files (*)"
-
-
-def _has_others(path: Path) -> bool:
-    """Whether it is a folder of more than one file."""
-    return path.is_dir() and len(list(islice(path.iterdir(), 2))) > 1
+    return f"Data sets ({' '.join(f'*{suffix}' for suffix in (*layout_suffixes(), *images))});;All files (*)"

@@ -260,6 +260,19 @@ def test_escape_asks_before_it_drops_steps(dialog: LayoutDialog, found: Peek) ->
     assert closed["finished"] == [0]
 
 
+def test_escape_asks_before_it_drops_numbers_that_were_typed(dialog: LayoutDialog, found: Peek) -> None:
+    heard = Listener(dialog, *SIGNALS)
+    dialog.subset.last.setFocus()
+    dialog.subset.last.selectAll()
+    QTest.keyClicks(dialog.subset.last, "3")
+    QTest.keyClick(dialog.subset.last, Qt.Key.Key_Tab)
+    assert heard["previewRequested"][-1].subset == (0, 3, 1)
+    QTest.keyClick(dialog, Qt.Key.Key_Escape)
+    assert dialog.isVisible()
+    QTest.keyClick(dialog.question.box, Qt.Key.Key_Escape)
+    assert dialog.isVisible()
+
+
 def test_data_that_are_open_are_applied_to(show: Callable[..., QWidget], found: Peek) -> None:
     assert show(LayoutDialog(found, None, True)).accept_button.text() == "Apply"
     assert show(LayoutDialog(found)).accept_button.text() == "Open"
@@ -406,7 +419,7 @@ class TestSpectra:
         dialog = show(LayoutDialog(found))
         answer(dialog, found.options)
         heard = Listener(dialog, *SIGNALS)
-        choose(dialog.samples, "pixels")
+        QTest.mouseClick(dialog.samples.buttons[1], Qt.MouseButton.LeftButton)
         came = answer(dialog, heard["previewRequested"][-1])
         assert (came.options.images_in, came.image_shape[0] * came.image_shape[1]) == ("rows", 35)
         assert "then 35 spectra of 6 values" in told(dialog)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import fakes
 import numpy as np
@@ -311,6 +312,16 @@ def test_an_error_of_fewer_entries_is_marked(panel: RunsPanel) -> None:
     tips = [panel.table.model().index(row, 5).data(Qt.ItemDataRole.ToolTipRole) for row in (0, 1)]
     assert "* error of 98 % of the entries" in tips[1]
     assert "98 %" not in tips[0]
+
+
+def test_an_error_of_another_measure_is_marked(panel: RunsPanel) -> None:
+    plain = fakes.run_entry(1, fakes.dataset())
+    gram = SimpleNamespace(measure="kl", rows=None)
+    panel.set_runs([plain, replace(plain, number=2, shown=replace(plain.shown, gram=gram))], 0)
+    assert [cell_text(panel.table, row, 5) for row in (0, 1)] == ["12.500 %", "12.500 % KL"]
+    tips = [panel.table.model().index(row, 5).data(Qt.ItemDataRole.ToolTipRole) for row in (0, 1)]
+    assert "the error is the KL divergence" in tips[1]
+    assert "KL" not in tips[0]
 
 
 def test_the_row_of_the_run_that_is_going_changes_a_few_times_a_second(panel: RunsPanel) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import fakes
+import legibility
 import numpy as np
 import pytest
 from handling import Listener, settle
@@ -154,6 +155,20 @@ class TestChip:
         assert len(_better_than((here, better), 0)) == 1
         held_out = replace(better, choice=better.choice.with_params(held_out=0.02))
         assert _better_than((here, held_out), 0) == ()
+
+    def test_a_run_is_no_rival_by_an_error_or_a_sparsity_of_another_kind(self, chip: ConstraintChip) -> None:
+        here = fakes.run_entry(1, DATA, sparsities=np.full(5, 0.5), error=0.2)
+        better = fakes.run_entry(2, DATA, sparsities=np.full(5, 0.7), error=0.1)
+        for other in ({"gram": SimpleNamespace(measure="kl", rows=None)}, {"is_weighted": True}):
+            assert _better_than((here, replace(better, shown=replace(better.shown, **other))), 0) == ()
+
+    def test_a_second_line_without_room_ends_in_an_ellipsis(self, chip: ConstraintChip) -> None:
+        chip.set_shown(fakes.shown(DATA, 5, sparsities=np.array([0.1, 0.1, 0.1, 0.1, 1.0]), target=0.28))
+        chip._second = "  ·  ".join(["4 of 5 basis images are single pixels"] * 3)
+        chip.resize(chip.sizeHint())
+        texts = legibility.texts_of(chip, chip)
+        assert texts[-1].words.endswith("…")
+        assert texts[-1].ink.right() <= chip.width() - 2
 
 
 class TestCurves:
@@ -384,6 +399,16 @@ class TestCurves:
         axis = panel._error_plot.getPlotItem().getAxis("left")
         spacing, values = axis.tickValues(*axis.range, axis.size().height())[0]
         assert max(map(len, axis.tickStrings(values, 1.0, spacing))) <= len("85.954")
+
+    @pytest.mark.parametrize("error", [0.003648, 0.000012, 0.859535])
+    @pytest.mark.parametrize("is_log", [False, True])
+    def test_numbers_of_a_small_error_stand_clear_of_the_title(
+        self, panel: CurvesPanel, error: float, is_log: bool
+    ) -> None:
+        panel.log_axis.setChecked(is_log)
+        panel.set_records([fakes.record(k, error * (1 + 2e-4 / k)) for k in range(1, 40)])
+        settle()
+        assert [problem for problem in legibility.problems(panel) if "overlap" in problem or "cut" in problem] == []
 
     def test_first_iterations_do_not_squeeze_the_rest(self, panel: CurvesPanel) -> None:
         panel.set_records([fakes.record(k, 0.1 + 5.0 / k**3) for k in range(1, 201)])

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication, QLabel
 from gsp_studio.gui.state import Phase
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.gui.window.tour import Tour, hints_of
+from gsp_studio.nouns import IMAGES
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -23,7 +24,7 @@ def started(window: MainWindow) -> Tour:
 
 def test_five_hints_at_most_lie_in_the_window_and_cover_no_matter(window: MainWindow) -> None:
     tour = started(window)
-    hints = hints_of(window.open_button, window.run, window.sparsity.slider, window.montage, window.centre.bar)
+    hints = hints_of(window.open_button, window.run, window.sparsity.slider, window.montage, window.centre.bar, IMAGES)
     assert len(hints) <= 5
     places = set()
     for k, hint in enumerate(hints):

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -27,6 +28,7 @@ from gsp_studio.gui.widgets.axes_editor import AxesEditor
 from gsp_studio.gui.widgets.controls import ComboBox, label, plain
 from gsp_studio.gui.widgets.crop_picture import CropPicture
 from gsp_studio.gui.widgets.subset import SubsetEditor
+from gsp_studio.gui.widgets.switch import Switch
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.memory import free_memory
 from gsp_studio.io.steps import Crop, Step
@@ -90,7 +92,8 @@ class LayoutDialog(QDialog):
         self.pages = ComboBox()
         self.subset = SubsetEditor()
         self.labels = ComboBox()
-        self.samples = ComboBox()
+        self.samples = Switch("A sample is", tuple(_SAMPLES.values()))
+        self.samples.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)  # its buttons side by side
         self.storage = ComboBox()
         self.axes = AxesEditor()
         self.steps = StepsList()
@@ -109,17 +112,15 @@ class LayoutDialog(QDialog):
         afresh = {"image_shape": None, "order": None, "images_in": None, "colour": None}
         self.key.activated.connect(lambda _: self._ask(key=self.key.currentData(), **afresh))
         self.shape.activated.connect(lambda _: self._ask_shape(self.shape.currentData()))
-        self.order.activated.connect(lambda _: self._ask(order=self.order.currentData()))
         self.images_in.activated.connect(
             lambda _: self._ask(images_in=self.images_in.currentData(), image_shape=None, colour=None)
         )
         self.colour.activated.connect(lambda _: self._ask_colour(self.colour.currentData()))
-        self.negative.activated.connect(lambda _: self._ask(negative=self.negative.currentData()))
         # Bands may lie along another axis than images do, so that the layout is guessed anew.
-        self.samples.activated.connect(
-            lambda _: self._ask(samples=self.samples.currentData(), image_shape=None, order=None, images_in=None)
+        self.samples.chosen.connect(
+            lambda index: self._ask(samples=list(_SAMPLES)[index], image_shape=None, order=None, images_in=None)
         )
-        for name in ("nonfinite", "labels", "storage"):
+        for name in ("order", "negative", "nonfinite", "labels", "storage"):
             field: ComboBox = getattr(self, name)
             field.activated.connect(lambda _, name=name, field=field: self._ask(**{name: field.currentData()}))
         self.pages.activated.connect(lambda _: self._ask(subset=self.pages.currentData()))
@@ -207,7 +208,7 @@ class LayoutDialog(QDialog):
         self._offer(self.colour, _COLOUR, "rgb" if found.channels == 3 else "grey")
         self._offer(self.negative, _NEGATIVE, found.options.negative)
         self._offer(self.nonfinite, _NONFINITE, found.options.nonfinite)
-        self._offer(self.samples, _SAMPLES, found.options.samples or "images")
+        self.samples.set_index(list(_SAMPLES).index(found.options.samples or "images"))
         self._offer(
             self.storage, {**_STORAGE, None: f"as usual: {_STORAGE[found.usual_storage]}"}, found.options.storage
         )
@@ -341,17 +342,19 @@ class LayoutDialog(QDialog):
         return tuple(f"{k + 1}, {found.name_of_page(page)}" for k, page in places) if len(places) == count else ()
 
     def reject(self) -> None:
-        """Close; steps that were added or changed are only dropped when the user says so."""
-        if self.steps.steps == self._first.steps:
+        """Close; steps, axes and a part of the images that were given are only dropped when the user says so."""
+        first, given = self._first, self._wanted
+        is_same = (first.axes, first.subset) == (given.axes, given.subset)
+        if is_same and self.steps.steps == first.steps:
             super().reject()
             return
         self.question = UnsavedQuestion(
             self,
-            "The steps that you added or changed are not applied yet.",
-            "They are gone when this window closes.",
+            "What you added or changed here is not applied yet.",
+            "It is gone when this window closes.",
             {"discard": super().reject},
             lambda: None,
-            discard="Drop the steps",
+            discard="Drop it",
         )
 
     def _accept(self) -> None:

@@ -16,6 +16,7 @@ from gsp_studio.gui.widgets.controls import Button, CheckBox, ElidedLabel, elast
 from gsp_studio.gui.widgets.slider import SparsitySlider
 from gsp_studio.gui.widgets.sparsity_bars import SparsityBars
 from gsp_studio.gui.widgets.sparsity_input import SparsityInput
+from gsp_studio.gui.widgets.worded import word_label, word_tip
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
@@ -60,9 +61,9 @@ class SparsityPanel(Themed, QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.slider = SparsitySlider()
-        self.slider.setToolTip(_TEACH)
+        word_tip(self.slider, _TEACH)
         self.slider_h = SparsitySlider("Sparsity of the coefficients", ticks=False)
-        self.slider_h.setToolTip(_TEACH_H)
+        word_tip(self.slider_h, _TEACH_H)
         self._input = SparsityInput(
             self.slider, "Target for the average sparsity of the basis, a number from 0 to 1", self
         )
@@ -73,7 +74,7 @@ class SparsityPanel(Themed, QWidget):
         self.bars = SparsityBars()
         self.reset = Button()
         self.refine = CheckBox("Refine")
-        self.refine.setToolTip(_TEACH_REFINE)
+        word_tip(self.refine, _TEACH_REFINE)
         self.refine.setChecked(True)
         self.unlock = Button("Unlock all")
         self.advice = Button()
@@ -143,8 +144,8 @@ class SparsityPanel(Themed, QWidget):
         top.setVerticalSpacing(0)
         top.setColumnStretch(1, 1)
         name, name_h = label("Sparsity of W"), label("of H")
-        name.setToolTip(_TEACH)
-        name_h.setToolTip(_TEACH_H)
+        word_tip(name, _TEACH)
+        word_tip(name_h, _TEACH_H)
         self._own_h = label(muted=True)
         for row, widgets in enumerate(
             ((name, self.slider, self.number, self.reset, self.refine), (name_h, self.slider_h, self.number_h))
@@ -154,9 +155,9 @@ class SparsityPanel(Themed, QWidget):
         top.addWidget(self._own_h, 1, 3, 1, 2)
         each = QHBoxLayout()
         each.setSpacing(16)
-        title = self._bars_title = label("Sparsity per basis image (line: target)", muted=True)
-        title.setToolTip(_TEACH_BARS)
-        self.unlock.setToolTip(_TEACH_BARS)
+        title = self._bars_title = word_label(label(muted=True), "Sparsity per basis image (line: target)")
+        word_tip(title, _TEACH_BARS)
+        word_tip(self.unlock, _TEACH_BARS)
         self.unlock.setFlat(True)
         each.addWidget(self.advice)
         each.addWidget(title)

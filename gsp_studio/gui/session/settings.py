@@ -142,6 +142,11 @@ class Settings(QObject):
             self.weightsChanged.emit(weights)
             self.weightsSet.emit()
 
+    def load_weights(self, weights: Array) -> None:
+        """Set weights at once: a step of its own."""
+        self.set_weights(weights if np.ptp(weights) > 0 else None)
+        self.settle_weights()
+
     def settle_weights(self) -> None:
         """The brush was lifted."""
         self.settled.emit("weights")

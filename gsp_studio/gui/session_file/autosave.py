@@ -125,7 +125,8 @@ class Autosave(QObject):
             return
         if is_wanted:
             self.save()
-            about = f"{plural(len(session.runs.entries), 'run')} of {session.dataset.name}"
+            runs = session.runs.entries
+            about = f"{plural(len(runs), 'run') if runs else 'what was made'} of {session.dataset.name}"
             session.logged.emit(f"Unsaved work ({about}) was autosaved: File > Recent sessions opens it again.")
         self._leave(recovery, is_wanted)
         self._recovery = type(recovery)(recovery.folder.parent)

@@ -51,8 +51,9 @@ def short_names(dataset: Dataset, images: Sequence[int]) -> tuple[str, ...]:
     parts = {j: _parts_of(names[j]) for j in looked}
     first, last = _shared(list(parts.values()))
     ends = len(next(iter(parts.values()))) - last if parts else 0
+    sample = dataset.nouns.sample
     return tuple(
-        str(j + 1) if names[j] == f"image {j + 1}" else "".join(parts[j][first:ends]) for j in map(int, images)
+        str(j + 1) if names[j] == f"{sample} {j + 1}" else "".join(parts[j][first:ends]) for j in map(int, images)
     )
 
 
@@ -73,5 +74,19 @@ def _shared(names: Sequence[Sequence[str]]) -> tuple[int, int]:
 
 def long_name(dataset: Dataset, image: int) -> str:
     """Number of an image, with its name where it has one of its own."""
-    number, name = f"image {image + 1}", dataset.names[image]
+    number, name = f"{dataset.nouns.sample} {image + 1}", dataset.names[image]
     return number if name == number else f"{number}, {name}"
+
+
+def sample_at(dataset: Dataset, row: int, column: int) -> int:
+    """The sample of a scene's pixel."""
+    assert dataset.grid is not None
+    height, width = dataset.grid
+    return row + height * column if dataset.order == "F" else row * width + column
+
+
+def place_of(dataset: Dataset, sample: int) -> tuple[int, int]:
+    """Row and column of a sample in its scene."""
+    assert dataset.grid is not None
+    height, width = dataset.grid
+    return (sample % height, sample // height) if dataset.order == "F" else divmod(sample, width)

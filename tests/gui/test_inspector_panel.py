@@ -614,6 +614,7 @@ def test_zero_image(show: Callable[..., QWidget]) -> None:
     panel.set_errors(BASIS, residuals(X, BASIS.W, BASIS.H))
     panel.order.buttons[BY_ERROR].click()
     panel.set_image(3)
+    settle()
     point_at_part(panel, 0)
     assert "error none, it is zero" in words(panel)
     assert "Without basis 1: a zero image has no relative error, " in words(panel)

@@ -6,8 +6,8 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 
-#: Ways to scale spectra, and what they mean, for labels of axes; "" leaves them as they are.
-UNITS = {"": "as they are", "sum": "unit sum", "maximum": "unit maximum", "norm": "unit norm"}
+#: Ways to scale spectra, and what they mean, for labels of axes.
+UNITS = {"none": "as they are", "sum": "unit sum", "max": "unit maximum", "norm": "unit norm"}
 
 
 def unit_scales(W: Array, unit: str) -> Array:
@@ -22,7 +22,7 @@ def unit_scales(W: Array, unit: str) -> Array:
     Returns
     -------
     ndarray (r,), float64
-        1 for columns of zeros, and for "".
+        1 for columns of zeros, and for "none".
 
     Raises
     ------
@@ -30,8 +30,7 @@ def unit_scales(W: Array, unit: str) -> Array:
         Another unit.
     """
     if unit not in UNITS:
-        accepted = ", ".join(filter(None, UNITS))
-        raise ValueError(f'"{unit}" is no unit of spectra; accepted are {accepted}, or "" for none')
+        raise ValueError(f'"{unit}" is no unit of spectra; accepted are {", ".join(UNITS)}')
     columns = np.asarray(W, np.float64)
     top = columns.max(axis=0, initial=0.0)
     if unit == "sum":
@@ -40,7 +39,7 @@ def unit_scales(W: Array, unit: str) -> Array:
         inside = np.divide(columns, top, out=np.zeros_like(columns), where=top > 0)  # squares stay within range
         scales = top * np.linalg.norm(inside, axis=0)
     else:
-        scales = top if unit else np.ones(columns.shape[1])
+        scales = top if unit == "max" else np.ones(columns.shape[1])
     return np.where(scales > 0, scales, 1.0)
 
 
@@ -57,15 +56,16 @@ def in_units(W: Array, H: Array, unit: str) -> tuple[Array, Array]:
     Returns
     -------
     ndarray (m, r), ndarray (r, n)
-        The arrays themselves for "".
+        The arrays themselves for "none".
 
     Examples
     --------
-    >>> W, H = in_units(np.array([[2.0], [4.0]]), np.array([[1.0, 3.0]]), "maximum")
+    >>> W, H = in_units(np.array([[2.0], [4.0]]), np.array([[1.0, 3.0]]), "max")
     >>> W.ravel().tolist(), H.ravel().tolist()
     ([0.5, 1.0], [4.0, 12.0])
     """
-    if not unit:
+    if unit == "none":
         return W, H
     scales = unit_scales(W, unit)
-    return (W / scales).astype(W.dtype), (H * scales[:, None]).astype(H.dtype)
+    with np.errstate(over="ignore"):
+        return (W / scales).astype(W.dtype), (H * scales[:, None]).astype(H.dtype)

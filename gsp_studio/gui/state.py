@@ -74,7 +74,7 @@ class View:
     labels: bool = False
     spread: bool = True
     bars: bool = True
-    spectra: str = ""
+    spectra: str = "none"
 
 
 @dataclass(frozen=True)

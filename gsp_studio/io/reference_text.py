@@ -65,4 +65,6 @@ def _read(content: dict[str, Any], shape: tuple[int, int]) -> Truth | None:
             if values is None or values.min() < 0:
                 return None
             found[name] = values.reshape(sides)
-    return Truth(**found, names=tuple(names), is_labels=content["is_labels"]) if found else None
+    if not found:
+        return None
+    return Truth(found.get("spectra"), found.get("abundances"), tuple(names), is_labels=content["is_labels"])

@@ -80,6 +80,8 @@ class ExportedRun(RunRecord):
         Annotations: name, note, tags, basis images that were accepted and rejected.
     truth : mapping, plain JSON
         How it agrees with a reference, as `truth_file.describe_agreement` gives it; empty where there is none.
+    normalized : str
+        How its basis images are scaled for other programs, as "of unit sum"; "" for not at all.
     reference : Truth, optional
         That reference, where it is to be kept beside the run.
     """
@@ -89,6 +91,7 @@ class ExportedRun(RunRecord):
     versions: Mapping[str, str] = field(default_factory=dict)
     remarks: Mapping[str, Any] = field(default_factory=dict)
     truth: Mapping[str, Any] = field(default_factory=dict)
+    normalized: str = ""
     reference: Truth | None = None
 
     def as_done(self) -> tuple[Params, dict[int, list[Params | Edit]]]:

@@ -8,7 +8,9 @@ import pytest
 import gsp_studio as gs
 from gsp_studio.core.edits import Kill, Split, check_edit, edited_params
 from gsp_studio.core.optimality import kkt_residual
-from gsp_studio.core.seeds import HELD_FIRST, Seed, held_params, holds_of, with_seeds
+from gsp_studio.core.params import Params
+from gsp_studio.core.seeds import HELD_FIRST, Seed, held_params, holds_of, seed_of, with_seeds
+from gsp_studio.core.validation import check_params
 
 PIXELS, IMAGES = 20, 60
 
@@ -97,6 +99,19 @@ def test_holds_move_up_when_a_basis_image_is_taken_away(mixture):
     assert holds_of(edited_params(Kill(4), replace(params, seed_hold="always"))) == ("always",) * 3
     with pytest.raises(ValueError, match="basis image 1 is frozen"):
         check_edit(Split(0), params, PIXELS, IMAGES)
+
+
+def test_names_of_seeds_go_with_their_basis_images(mixture):
+    X, W = mixture[:2]
+    params = with_seeds(Params(3, max_iter=2), [Seed("soil\nof a field", W[:, 0]), Seed("x" * 200, W[:, 1])])
+    assert params.seed_names == ("soil of a field", "x" * 117 + "...")
+    assert [seed_of(params, k) for k in range(3)] == [*params.seed_names, ""]
+    assert [seed_of(edited_params(Kill(0), params), k) for k in range(2)] == [params.seed_names[1], ""]
+    going_on = params.with_factors(W, np.ones((3, X.shape[1])))
+    assert seed_of(going_on, 0) == ""
+    for names in (("a",), ("a", "b\nc"), ["a", "b"]):
+        with pytest.raises(ValueError, match="seed_names"):
+            check_params(replace(params, seed_names=names), *X.shape)
 
 
 def test_factors_that_go_on_replace_the_seeds(mixture):

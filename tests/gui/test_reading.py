@@ -203,8 +203,9 @@ def test_spectra_are_curves_and_their_coefficients_a_picture(window: MainWindow,
     for view in window.centre.titles:
         window.centre.show_view(view)
         settle()
-    window.inspector.plates.hovered.emit(0, 3, 5)
-    assert "band" in window.inspector.plates.pixel_words.text()
+    window.centre.show_view("Inspector")
+    window.inspector.pixel.plot.bandPicked.emit(5)
+    assert "band 6" in window.inspector.pixel.band_words.text()
 
 
 def test_from_spectra_back_to_images(window: MainWindow, stack: Path) -> None:

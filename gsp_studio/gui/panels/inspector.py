@@ -14,17 +14,19 @@ from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image
 from gsp_studio.gui.state import DisplayedBasis
 from gsp_studio.gui.texts import percent
 from gsp_studio.gui.widgets.adaptive_split import AdaptiveSplit
-from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, label, label_row
+from gsp_studio.gui.widgets.controls import Button, ElidedLabel, canvas, label, label_row
 from gsp_studio.gui.widgets.dataset_pictures import columns_of, long_name, pictures_of
 from gsp_studio.gui.widgets.error_map import ErrorMap
 from gsp_studio.gui.widgets.film_strip import FilmStrip
 from gsp_studio.gui.widgets.fit_plates import FitPlates
+from gsp_studio.gui.widgets.fit_words import facts_of, words_of_all, words_without
 from gsp_studio.gui.widgets.parts_strip import PartsStrip
 from gsp_studio.gui.widgets.pixel_fit import PixelFit
 from gsp_studio.gui.widgets.switch import Switch
 from gsp_studio.gui.widgets.trace import TracePlot
 from gsp_studio.gui.widgets.view_panel import ViewPanel
 from gsp_studio.gui.widgets.whole_picture import WholePicture
+from gsp_studio.gui.widgets.worded import Worded, word_name
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
 
 _OPEN = "Open your images to see how well each is made of parts"
-_HINT = "Point at a basis image to see this image without it"
 #: Entries of a basis up to which one image's sums (1 ms for 1.6 million) fit into the event that wants them.
 SAME_EVENT = 2_000_000
 #: Milliseconds between two requests for the errors of all images while the basis keeps changing.
@@ -58,8 +59,10 @@ class InspectorPanel(ViewPanel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(_OPEN, "Press Run (Space): a basis is needed to take an image apart", parent=parent)
         self.view = Switch("What to inspect", ("Images", "Average squared error", "Whole picture"))
+        Worded(self.view.buttons[IMAGES], Button.setText, "Images")
         self.picture = WholePicture()
         self.order = Switch("Order of the images", ("Data order", "Largest error first"))
+        word_name(self.order, "Order of the images")
         self.scene = Switch("What the scene shows", ("Mean", "Error"))
         self.strip, self.parts = FilmStrip("Images of the data set"), PartsStrip("Basis images in this image")
         self.plates, self.pixel, self.map = FitPlates(), PixelFit(), ErrorMap()
@@ -294,32 +297,14 @@ class InspectorPanel(ViewPanel):
             parts = np.argsort(-fit.shares, kind="stable")[: np.count_nonzero(fit.shares)]
         self.parts.set_parts(parts, fit.shares, lambda basis: dataset.pictures(fit.W[:, basis, None])[0])
 
-    # Words
-
     def _tell(self, dataset: Dataset, fit: ImageFit) -> None:
         shown, k = self._shown, self.parts.hot
         assert shown is not None
         known = self._errors if self._errors_of is shown else None
-        number, name = f"image {self._image + 1}", dataset.names[self._image]
-        self._facts.setText(
-            f"{number} of {dataset.X.shape[1]}  ·  {'' if name == number else f'{name}  ·  '}"
-            f"error {_error_of(fit.error)}, overall {percent(shown.error if known is None else known.error)}"
-        )
-        count = np.count_nonzero(fit.shares)
-        if k < 0:
-            self._words.setText(_HINT if count else "No basis image is used for this image")
-            told = f"made of {count} of {len(fit.h)} basis images, largest share first" if count else ""
-            self._parts_words.setText(told)
-            return
-        overall = (
-            "overall: computing..." if known is None else f"{_change(known.error, float(known.without[k]))} overall"
-        )
-        here = "a zero image has no relative error"
-        if math.isfinite(fit.error):
-            here = f"{_change(fit.error, float(fit.without[k]))} for this image"
-        self._words.setText(f"Without basis {k + 1}: {here}, {overall}")
-        seed = f"  ·  seed {shown.seed_of(k)}" if shown.seed_of(k) else ""
-        self._parts_words.setText(f"coefficient {fit.h[k]:.4g}  ·  share {100 * fit.shares[k]:.1f} %{seed}")
+        self._facts.setText(facts_of(dataset, self._image, fit, shown.error if known is None else known.error))
+        words, parts = words_of_all(dataset, fit) if k < 0 else words_without(dataset, fit, k, known, shown.seed_of(k))
+        self._words.setText(words)
+        self._parts_words.setText(parts)
 
     # The user's hand
 
@@ -365,14 +350,5 @@ def _number(image: int) -> str:
     return str(image + 1)
 
 
-def _error_of(error: float) -> str:
-    """An image's error; that of a zero image is no fraction of anything."""
-    return "none, it is zero" if math.isinf(error) else percent(error)
-
-
 def _caption(error: float) -> str:
     return "zero" if math.isinf(error) else percent(error)
-
-
-def _change(before: float, after: float) -> str:
-    return f"{percent(before)} → {percent(after)}"

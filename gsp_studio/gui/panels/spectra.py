@@ -12,6 +12,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from gsp_studio.core.unit_spectra import UNITS, unit_scales
+from gsp_studio.gui.dialogs.question import path_to_write
 from gsp_studio.gui.dialogs.region import mask_of
 from gsp_studio.gui.texts import error_texts
 from gsp_studio.gui.widgets.agreement_words import about_agreement
@@ -122,8 +123,8 @@ class SpectraPanel(ViewPanel):
         box.addWidget(split, 1)
         told = QVBoxLayout()
         told.setContentsMargins(12, 0, 12, 0)
-        for words in (self._facts, self._agreement_words):
-            told.addWidget(words)
+        for each in (self._facts, self._agreement_words):
+            told.addWidget(each)
         box.addLayout(told)
         self._stack.addWidget(full)
         self.setFocusProxy(self.strip)
@@ -166,7 +167,7 @@ class SpectraPanel(ViewPanel):
         self._dataset, self._has_data = dataset, True
         self._basis = self._band = 0
         self._place = self._region = None
-        self._empty_words = (_OPEN, "", _NO_BASIS if dataset.grid is not None else _NO_SCENE)
+        self.set_running(_NO_BASIS if dataset.grid is not None else _NO_SCENE)
         self._axis = spectral_axis(dataset)
         self.plot.set_axis(*self._axis)
         self.reference.set_dataset(dataset)
@@ -279,7 +280,7 @@ class SpectraPanel(ViewPanel):
     def _title(self) -> str:
         """What the values of the curves are."""
         unit = self.unit.currentData()
-        return f"spectrum, {UNITS[unit]}" if unit else "intensity"
+        return "intensity" if unit == "none" else f"spectrum, {UNITS[unit]}"
 
     def _agreement_of(self, shown: DisplayedBasis) -> Agreement | None:
         if self._truth is not None and self._agreement[0] is not shown:
@@ -314,9 +315,9 @@ class SpectraPanel(ViewPanel):
     def _ask_save(self) -> None:
         kinds = "SVG (*.svg);;PDF (*.pdf);;PNG (*.png);;CSV (*.csv)"
         chosen, kind = QFileDialog.getSaveFileName(self, "Save the curves", "spectra.svg", kinds)
-        if chosen:
-            path = Path(chosen)
-            self.save_curves(path if path.suffix else path.with_suffix(kind.rpartition("*")[2].rstrip(")")))
+        path = path_to_write(self, chosen, kind.rpartition("*")[2].rstrip(")"))
+        if path is not None:
+            self.save_curves(path)
 
     def save_curves(self, path: Path) -> None:
         """Write the curves on the screen into a file, by its suffix."""

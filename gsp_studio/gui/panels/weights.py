@@ -28,6 +28,7 @@ from gsp_studio.gui.widgets.paint_history import PaintHistory, edit_between
 from gsp_studio.gui.widgets.preset_bar import Preset, PresetBar
 from gsp_studio.gui.widgets.view_panel import ViewPanel
 from gsp_studio.gui.widgets.weight_surface import WeightSurface
+from gsp_studio.gui.widgets.worded import Worded, word_tip
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
@@ -61,7 +62,8 @@ class WeightsPanel(Themed, ViewPanel):
         self.canvas, self.bar = self.surface.canvas, self.surface.bar
         self.undo_button, self.redo_button = Button(), Button()
         self.presets, self.load = PresetBar(), LoadButton()
-        self.mean_button, self.residual_button = Button("Mean image"), Button("Residual")
+        self.mean_button, self.residual_button = Button(), Button("Residual")
+        Worded(self.mean_button, Button.setText, "Mean image")
         self._under_pointer, self._help = ElidedLabel(self.surface.hint), label("Keys", muted=True)
         self._mask_words = label(muted=True)
         self._dataset: Dataset | None = None
@@ -92,11 +94,11 @@ class WeightsPanel(Themed, ViewPanel):
             (self.residual_button, "Paint on the mean squared residual of the basis: bright is where the error is"),
         ):
             button.setCheckable(True)
-            button.setToolTip(said)
+            word_tip(button, said)
             grounds.addButton(button)
         self.mean_button.setChecked(True)
-        self.surface.painting.setAccessibleDescription(_TEACH)
-        self._help.setToolTip(_TEACH)
+        Worded(self.surface.painting, QWidget.setAccessibleDescription, _TEACH)
+        word_tip(self._help, _TEACH)
 
     def _lay_out(self) -> None:
         tools = _row(self.bar, self.surface.curve_bar)
@@ -132,6 +134,7 @@ class WeightsPanel(Themed, ViewPanel):
         box.addLayout(starts)
         box.addWidget(split, 1)
         self._stack.addWidget(full)
+        self.setFocusProxy(self.canvas)
 
     def _wire(self) -> None:
         self.surface.painted.connect(self._later.start)

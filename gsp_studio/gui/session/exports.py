@@ -11,6 +11,7 @@ from gsp_studio.gui.jobs.application import ApplyJob, ApplyRequest
 from gsp_studio.gui.jobs.export import ExportJob, ExportRequest
 from gsp_studio.gui.texts import error_texts
 from gsp_studio.io.export.options import ExportOptions
+from gsp_studio.nouns import IMAGES
 
 if TYPE_CHECKING:
     from gsp_studio.core.truth import Truth
@@ -41,6 +42,11 @@ class Exports(ExportJob):
         if self._dataset is not None:
             self._application.submit(ApplyRequest(Path(path), Path(directory), self._dataset, entry))
 
+    @property
+    def is_applying(self) -> bool:
+        """Whether a basis is being applied to other images."""
+        return self._application.is_busy
+
     def set_dataset(self, dataset: Dataset) -> None:
         """Export runs of these data from now on."""
         self._dataset = dataset
@@ -56,7 +62,8 @@ class Exports(ExportJob):
 
         has_pictures = self._dataset is not None and self._dataset.whole is not None
         offered = {name: extra for name, extra in EXTRAS.items() if name != "pictures" or has_pictures}
-        return {name: (extra.title, extra.what) for name, extra in offered.items()}
+        nouns = IMAGES if self._dataset is None else self._dataset.nouns
+        return {name: (extra.title, nouns.of(extra.what)) for name, extra in offered.items()}
 
     def export(self, directory: str | Path, entry: RunEntry | None, parts: ExportOptions | None = None) -> None:
         """Write a run into a folder, in the background; by default all of its parts."""

@@ -1,7 +1,7 @@
 """The session file of a window: saving, opening, whether it has all runs. Autosave writes beside it.
 
-A finished run is autosaved when it ends, a run that is going and the window's state every half minute, where they have
-changed.
+A finished run is autosaved when it ends, a run that is going after its first seconds, and that and the window's state
+every half minute, where they have changed.
 """
 
 from __future__ import annotations
@@ -63,11 +63,13 @@ class SessionStore(QObject):
         self._known_runs: set[int] = set()
         #: Session files that are being written.
         self._saving = 0
+        #: The refined basis that the session's file has.
+        self._saved_basis: object = None
         self._tasks = TaskQueue("gsp-session-files", self)
         self._tasks.failed.connect(self.failed)
         self.autosave = Autosave(session, self.state, self._tasks, self)
         self.autosave.failed.connect(self.failed)
-        session.datasetLeaving.connect(lambda: self.autosave.archive(self.is_modified))
+        session.datasetLeaving.connect(lambda: self.autosave.archive(self._has_work))
         session.datasetChanged.connect(lambda _: self._begin_anew())
         session.runs.changed.connect(lambda runs, _: self._note_runs(runs))
         session.runs.noted.connect(lambda _: self._note())
@@ -81,6 +83,17 @@ class SessionStore(QObject):
     def is_modified(self) -> bool:
         """Whether there are runs or weights that the session's file does not have; a run that is going is one."""
         return self._is_modified or self._session.phase.is_run
+
+    @property
+    def _has_work(self) -> bool:
+        """Whether there is work that the session's file does not have; a basis refined where a hand moved it is some.
+
+        It is not asked about, as every move of the slider would be, but kept.
+        """
+        session = self._session
+        is_by_hand = session.slider.is_moved or bool(session.basis.locked)
+        is_new = session.basis.refinement.latest is not self._saved_basis
+        return self.is_modified or (session.refined.is_there and is_by_hand and is_new)
 
     def _touch(self, modified: bool = True) -> None:
         self._is_modified = modified and self._session.dataset is not None
@@ -127,6 +140,7 @@ class SessionStore(QObject):
         beside = self._beside_runs()
         refined = session.refined.entry()
         all_runs = runs if refined is None else (*runs, refined)
+        latest = session.basis.refinement.latest
         if refined is not None:
             state |= {"refined_run": refined.number}
 
@@ -139,6 +153,7 @@ class SessionStore(QObject):
             self._saving -= 1
             if session.dataset is dataset:  # else other data have been opened meanwhile
                 self.path, self.has_data, self._stamp = written, with_data, _stamp_of(written)
+                self._saved_basis = latest
                 is_same = session.runs.entries is runs and session.settings.weights is weights
                 now = zip(beside, self._beside_runs(), strict=True)
                 self._touch(not (is_same and all(before is after for before, after in now)))
@@ -207,6 +222,7 @@ class SessionStore(QObject):
             order=() if found.interrupted else state.order,
         )
         session.undo.clear()
+        self._saved_basis = session.basis.refinement.latest if is_file else None
         if is_file and found.is_whole:  # what could not be read must not be written over
             self.path, self.has_data, self._stamp = found.path, found.has_data, stamp
         self.opened.emit(found)
@@ -237,7 +253,7 @@ class SessionStore(QObject):
 
     def _begin_anew(self) -> None:
         """Other data have come: no file is theirs."""
-        self._known_runs = set()
+        self._known_runs, self._saved_basis = set(), None
         self.path, self.has_data, self._stamp = None, False, None
         self._touch(False)
         self.autosave.begin_anew()
@@ -254,9 +270,9 @@ class SessionStore(QObject):
         Parameters
         ----------
         is_wanted : bool
-            Whether runs that no session file has are to be found among the recent sessions.
+            Whether work that no session file has is to be found among the recent sessions.
         """
-        self.autosave.close(is_wanted and self.is_modified)
+        self.autosave.close(is_wanted and self._has_work)
         self._tasks.close()
 
 

@@ -65,7 +65,7 @@ _VIEW: dict[str, Check] = {
     "labels": _SWITCH,
     "spread": _SWITCH,
     "bars": _SWITCH,
-    "spectra": _one_of(UNITS, "sum, maximum, norm, or an empty text"),
+    "spectra": _one_of(UNITS, ", ".join(UNITS)),
 }
 _NETWORK: dict[str, Check] = {
     "sparsity": (lambda value: type(value) in (int, float) and 0 <= value <= 1, "a number from 0 to 1"),

@@ -34,7 +34,7 @@ def curves_of(
     wanted: Sequence[int],
     selected: int,
     references: tuple[Truth, Agreement] | None,
-    unit: str = "",
+    unit: str = "none",
 ) -> list[Curve]:
     """Curves of the wanted components, the chosen samples with their fit, and the reference spectra.
 
@@ -62,12 +62,12 @@ def curves_of(
                 like = float(m @ w) / (float(m @ m) or 1.0)
                 name = f"reference {agreement.names[material]}"
                 curves.append(Curve(name, like * m, COLOURS[k % len(COLOURS)], 1.0, is_dashed=True))
-    if not unit:
+    if unit == "none":
         return curves
     return [replace(curve, values=curve.values / unit_scales(curve.values[:, None], unit)) for curve in curves]
 
 
-def about_samples(dataset: Dataset, shown: DisplayedBasis, samples: Array, basis: int, unit: str = "") -> str:
+def about_samples(dataset: Dataset, shown: DisplayedBasis, samples: Array, basis: int, unit: str = "none") -> str:
     """Name, error, coefficient of a component, in a unit of its spectrum, and shares of the samples; "" for none."""
     if not len(samples):
         return ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QSlider, QWidget
+from PySide6.QtCore import QSize, Signal
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QWidget
 
 from gsp_studio.core.weighting import FLOOR
 from gsp_studio.gui.theme import Themed, icon
-from gsp_studio.gui.widgets.controls import Button, label, reserve
+from gsp_studio.gui.widgets.controls import Button, Slider, label, reserve
 from gsp_studio.gui.widgets.weight_curve import BRUSH, DRAW, ERASE, RANGE, CurveTool
 
 _TOOLS = {
@@ -27,7 +27,7 @@ class CurveBar(Themed, QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.tools = {name: Button(text) for name, (text, _) in _TOOLS.items()}
-        self.diameter, self._diameter_text = QSlider(Qt.Orientation.Horizontal), label()
+        self.diameter, self._diameter_text = Slider(), label()
         self.to_zero, self.to_one = Button("Set to 0"), Button("Set to 1")
         self._tool = CurveTool()
         group = QButtonGroup(self)

@@ -12,7 +12,7 @@ import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QSplitter, QWidget
 
-from gsp_studio.gui.texts import percent
+from gsp_studio.gui.texts import percent, plural
 from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, label_row
 from gsp_studio.gui.widgets.dataset_pictures import place_of, sample_at
 from gsp_studio.gui.widgets.image_plates import Plate, Plates
@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from gsp_studio.core.residuals import Residuals
     from gsp_studio.io.dataset import Dataset
 
-_WAIT = "Computing the errors of all images..."
-_WAIT_SCENE = "Computing the errors of all pixels..."
+_WAIT = "Computing the errors..."
 _TITLE = "Average squared error, brighter is larger"
-_TITLE_SCENE = "Error of each pixel in %, brighter is larger"
+_TITLE_SCENE = "Error pixel by pixel in %, brighter is larger"
 _TITLE_BANDS = "average squared error"
 
 
@@ -70,7 +69,7 @@ class ErrorMap(QFrame):
         if errors is None:
             self.plates.set_plates(())
             self.bands.set_curves(())
-            self._facts.setText(_WAIT if dataset.grid is None else _WAIT_SCENE)
+            self._facts.setText(_WAIT)
         elif dataset.grid is None:
             self._draw_images(errors, dataset)
         else:
@@ -80,11 +79,11 @@ class ErrorMap(QFrame):
         is_scene = dataset.grid is not None
         self._dataset, self._drawn = dataset, None
         self.plates.set_plates(())
-        self.plates.setAccessibleName("Error of each pixel" if is_scene else "Average squared error of every pixel")
+        self.plates.setAccessibleName("Error pixel by pixel" if is_scene else "Average squared error of every pixel")
         self.plates.setCursor(Qt.CursorShape.CrossCursor if is_scene else Qt.CursorShape.ArrowCursor)
         self.plates.set_scale(scale_bar_of(dataset))
         self.bands.setVisible(is_scene)
-        self._facts.setText(_WAIT_SCENE if is_scene else _WAIT)
+        self._facts.setText(_WAIT)
         if is_scene:
             from gsp_studio.io.spectra import spectral_axis
 
@@ -96,9 +95,10 @@ class ErrorMap(QFrame):
         image = dataset.as_map(errors.pixels)
         row, column = np.unravel_index(int(np.argmax(image)), image.shape)
         self._show_plate(_TITLE, image, top)
+        nouns = dataset.nouns
         self._facts.setText(
-            f"{len(errors.images)} images  ·  mean {errors.pixels.mean():.4g}  ·  largest {top:.4g} at row {row + 1}, "
-            f"column {column + 1}  ·  error {percent(errors.error)}"
+            f"{plural(len(errors.images), nouns.sample, nouns.samples)}  ·  mean {errors.pixels.mean():.4g}  ·  "
+            f"largest {top:.4g} at row {row + 1}, column {column + 1}  ·  error {percent(errors.error)}"
         )
 
     def _draw_scene(self, errors: Residuals, dataset: Dataset) -> None:

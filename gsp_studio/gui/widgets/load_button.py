@@ -26,7 +26,7 @@ class LoadButton(Button):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Load...", parent)
-        self.setToolTip("Weights, or a mask of missing entries, from a file (.npy, .csv, or an image)")
+        self.setToolTip("Weights, or a mask of missing entries, from a file (.npy, .csv, or a picture)")
         self._folder = ""
         menu = QMenu(self)
         menu.addAction("&Weights from a file...", lambda: self._ask("Weights", self.weightsAsked.emit))

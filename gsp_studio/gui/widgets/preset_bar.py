@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QWidget
 from gsp_studio.arrays import Array
 from gsp_studio.core import weighting
 from gsp_studio.gui.widgets.controls import Button
+from gsp_studio.gui.widgets.worded import Worded, word_tip
 
 #: Makes weights (height, width) from the present ones.
 Preset = Callable[[Array], Array]
@@ -43,9 +44,11 @@ class PresetBar(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
-        self.buttons = {key: Button(text) for key, (text, _) in _TEXTS.items()}
+        self.buttons = {key: Button() for key in _TEXTS}
         for key, button in self.buttons.items():
-            button.setToolTip(_TEXTS[key][1])
+            text, said = _TEXTS[key]
+            Worded(button, Button.setText, text)
+            word_tip(button, said)
             row.addWidget(button)
         self._mean = self._residual = np.ones((1, 1))
         presets: dict[str, Preset] = {

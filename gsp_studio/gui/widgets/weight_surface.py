@@ -53,7 +53,8 @@ class WeightSurface(QWidget):
         self.curve_bar.edited.connect(self.curve.set_tool)
         self.curve_bar.rangeRequested.connect(self.curve.set_range)
         self.curve.rangeChosen.connect(self.curve_bar.set_range)
-        self._show_canvas()
+        for part in (self.curve_bar, self.curve):  # what has no place yet would be a window of its own, were it shown
+            part.hide()
 
     @property
     def hint(self) -> str:

@@ -40,8 +40,6 @@ class FigureStyle:
         Basis images of a montage, in this order; by default by their numbers.
     palette : bytes
         Red, green and blue of 256 levels, which greys of the basis images become; b"" leaves them grey.
-    spectra : str
-        Scale of spectra, a key of `core.unit_spectra.UNITS`.
     check : callable
         Called between the steps of what takes long; raises what ends it.
     """
@@ -50,7 +48,6 @@ class FigureStyle:
     zoom: int | None = None
     order: tuple[int, ...] | None = None
     palette: bytes = b""
-    spectra: str = ""
     check: Callable[[], None] = field(default=lambda: None, compare=False)
 
     def placed(self, count: int) -> list[int]:

@@ -24,12 +24,12 @@ class ExportOptions:
         Basis images of the montage, in this order; by default by their numbers.
     palette : bytes
         Red, green and blue of 256 levels, which greys of the basis images become; b"" leaves them grey.
-    spectra : str
-        Scale of spectra and, inversely, of their maps in the files of components and in figures, a key of
-        `core.unit_spectra.UNITS`; the factors and what repeats the run have the scale of the run.
     coefficients : "npy" | "zarr", optional
         H in a file of its own, H.npy or H.zarr.zip, written block by block; by default in factors.npz, and in H.npy
         where it stays on a cluster.
+    normalize : str
+        A key of `core.unit_spectra.UNITS`: how basis images and coefficients are scaled in those of `extras` that hold
+        factors for other programs, and in pictures of spectra and maps. factors.npz has them as they were computed.
     """
 
     basis: bool = True
@@ -41,5 +41,5 @@ class ExportOptions:
     extras: tuple[str, ...] = ()
     order: tuple[int, ...] | None = None
     palette: bytes = b""
-    spectra: str = ""
     coefficients: Literal["npy", "zarr"] | None = None
+    normalize: str = "none"

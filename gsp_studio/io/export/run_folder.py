@@ -26,13 +26,13 @@ from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.core.nmf import Result
 from gsp_studio.core.trials import trial_words
-from gsp_studio.core.unit_spectra import in_units
 from gsp_studio.io.atomic import ExportError, FolderTaken, failure_reason
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.coefficients import WRITERS
 from gsp_studio.io.export.figures import FigureStyle
 from gsp_studio.io.export.folder_names import holds_another
 from gsp_studio.io.export.formats import EXTRAS
+from gsp_studio.io.export.normalization import normalized
 from gsp_studio.io.export.options import ExportOptions
 from gsp_studio.io.export.script import script_of
 from gsp_studio.io.factors import COEFFICIENTS, FACTORS
@@ -139,8 +139,9 @@ def export_run(
     H = run.result.H
     if is_out_of_core(H) and (options.extras or dataset.grid is not None):
         raise ExportError("H is on the cluster, too large to be fetched; accepted are exports that do without it")
+    scaled = normalized(run, options.normalize)
     if options.montage and dataset.grid is not None:
-        maps = dataset.maps(in_units(run.result.W, run.result.H, options.spectra)[1])
+        maps = dataset.maps(scaled.result.H)
         writers[MAPS] = lambda path: save_image(
             montage_image(maps, gap=2, scale=options.scale, zoom=options.zoom or _visible_zoom(maps)), path
         )
@@ -155,18 +156,18 @@ def export_run(
         writers[TABLE] = lambda path: write_agreement(path, dict(run.truth))
     if (reference := run.reference) is not None:
         writers[REFERENCE] = lambda path: write_reference(path, reference)
-    unit = "" if dataset.grid is None else options.spectra
-    style = FigureStyle(options.scale, options.zoom, options.order, options.palette, unit, check)
+    style = FigureStyle(options.scale, options.zoom, options.order, options.palette, check)
     for name in options.extras:
         if name not in EXTRAS:
             raise ExportError(f'"{name}" is no export; accepted are {", ".join(EXTRAS)}')
-        writers |= EXTRAS[name].make(dataset, run, style)
+        extra = EXTRAS[name]
+        writers |= extra.make(dataset, scaled if extra.holds_factors else run, style)
     arrays = arrays_of(run)
     if arrays:
         writers[INPUTS] = lambda path: np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
     script = script_of(dataset, run)
     writers[SCRIPT] = lambda path: path.write_text(script, encoding="ascii")
-    content = describe(dataset, run, [*writers, RUN])
+    content = describe(dataset, scaled, [*writers, RUN])
     writers[RUN] = lambda path: write_json(path, content)
     return write_together(directory, writers, count)
 

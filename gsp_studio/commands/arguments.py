@@ -284,7 +284,9 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
         "--storage", choices=["memory", "disk"], help="load the images, or leave them on the disk (large .npy do)"
     )
     parser.add_argument(
-        "--nonfinite", choices=["zero", "drop"], help="NaN and infinite values: 0, or drop these images"
+        "--nonfinite",
+        choices=["zero", "drop"],
+        help="NaN and infinite values: 0, or drop these images and damaged ones",
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gsp_studio.commands import arguments
+from gsp_studio.commands.proposals import proposed
 
 if TYPE_CHECKING:
     from gsp_studio.core.truth import Agreement
@@ -34,12 +36,16 @@ def run(args: argparse.Namespace) -> int:
 
     if len(args.paths) > 1:
         return _exports(args.paths, args.json, args.truth)
-    if args.rank is None:
-        raise ValueError("compare needs --rank and a data set, or several exported runs")
+    if args.rank is None and args.samples != "pixels":
+        raise ValueError(
+            "compare needs --rank (proposed with --samples pixels) and a data set, or several exported runs"
+        )
     args.path = args.paths[0]
     methods = [name.strip() for name in args.methods.split(",")]
-    runs = [arguments.params_of(args, method=name) for name in methods]
+    runs = [arguments.params_of(args, method=name, rank=args.rank or 1) for name in methods]
     dataset = arguments.load(args)
+    chosen = proposed(args, dataset, methods)
+    runs = [replace(params, **chosen) for params in runs]
     for params in runs:
         check_params(params, *dataset.X.shape)
     truth = arguments.truth_of(args, dataset)

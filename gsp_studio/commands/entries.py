@@ -29,11 +29,12 @@ def entries_of(args: argparse.Namespace, dataset: Dataset) -> Array | None:
     Raises
     ------
     DatasetError
-        A file that cannot be read, or of another shape.
+        A file that cannot be read, of another shape, or of numbers that no weights can be.
     ValueError
-        Both flags, or numbers that no weights can be.
+        Both flags.
     """
     from gsp_studio.core.masking import check_weights
+    from gsp_studio.io.dataset import DatasetError
     from gsp_studio.io.pixels import read_entry_weights, read_mask
 
     check_entries(args)
@@ -42,5 +43,8 @@ def entries_of(args: argparse.Namespace, dataset: Dataset) -> Array | None:
     if args.entry_weights is None:
         return None
     weights = read_entry_weights(args.entry_weights, dataset)
-    check_weights(weights, dataset.X.shape)
+    try:
+        check_weights(weights, dataset.X.shape)
+    except ValueError as error:
+        raise DatasetError(f"{args.entry_weights} {str(error).removeprefix('mask ')}") from error
     return weights

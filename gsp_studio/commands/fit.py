@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from gsp_studio.commands import arguments
 from gsp_studio.commands.entries import check_entries, entries_of
 from gsp_studio.commands.exit_codes import BAD_INPUT, INTERRUPTED, is_about_input
+from gsp_studio.commands.proposals import proposed
 from gsp_studio.io.error_text import describe_error
 
 if TYPE_CHECKING:
@@ -160,8 +161,7 @@ def _fit_one(args: argparse.Namespace) -> int:
     if args.weights is None:
         check_params(params, sys.maxsize, sys.maxsize)  # all that can be said without the data
     dataset = arguments.load(args)
-    if args.rank is None or isinstance(args.sparsity, arguments.UsualNumber):
-        params = _with_proposal(params, dataset, args)
+    params = _with_proposal(params, dataset, args)
     if args.weights is not None:
         params = replace(params, weights=read_pixels(args.weights, dataset))
     params = arguments.seeded(params, args, dataset)
@@ -175,17 +175,10 @@ def _fit_one(args: argparse.Namespace) -> int:
 
 def _with_proposal(params: Params, dataset: Dataset, args: argparse.Namespace) -> Params:
     """Parameters with those that are proposed for spectra where the user gave none, which is said."""
-    from gsp_studio.engine.proposal import proposal_for
-
-    proposed = proposal_for(dataset)
-    if proposed is None:
-        return params
-    if args.rank is None:
-        params = replace(params, rank=proposed.rank)
-    if isinstance(args.sparsity, arguments.UsualNumber):
-        params = replace(params, sparsity=proposed.sparsity)
-    args.rank, args.sparsity = params.rank, params.sparsity
-    print(f"{dataset.name}: {proposed.why}", file=sys.stderr)
+    found = proposed(args, dataset, [params.method])
+    if found:
+        params = replace(params, **found)
+        args.rank, args.sparsity = params.rank, params.sparsity
     return params
 
 

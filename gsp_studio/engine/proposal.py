@@ -17,13 +17,34 @@ _LEAST, _MOST = 2, 8
 _SPECTRA, _BANDS = 500, 500
 
 
+_OF_SPARSITY = "the spectra themselves are that sparse"
+
+
 @dataclass(frozen=True)
 class Proposal:
-    """Parameters that are proposed, and a sentence that says why."""
+    """Parameters that are proposed, and a sentence that says why; `missed` of the data, a fraction, is left at best."""
 
     rank: int
     sparsity: float
-    why: str
+    missed: float
+
+    @property
+    def why(self) -> str:
+        """Of both, in a sentence."""
+        both = f"rank {self.rank} and sparsity {self.sparsity:g} are"
+        return f"for spectra {both} proposed: {self._of_rank}, and {_OF_SPARSITY}"
+
+    def why_of(self, rank: bool, sparsity: bool) -> str:
+        """Of those that are used, in a sentence; "" where none is."""
+        if rank and sparsity:
+            return self.why
+        if rank:
+            return f"for spectra rank {self.rank} is proposed: {self._of_rank}"
+        return f"for spectra sparsity {self.sparsity:g} is proposed: {_OF_SPARSITY}" if sparsity else ""
+
+    @property
+    def _of_rank(self) -> str:
+        return f"so many components miss at best {100 * self.missed:.1f} % of the data"
 
 
 def proposal_for(dataset: Dataset) -> Proposal | None:
@@ -55,11 +76,7 @@ def proposal_for(dataset: Dataset) -> Proposal | None:
     rank = int(np.clip(enough[0] + 1 if len(enough) else _MOST, _LEAST, _MOST))
     rank = min(rank, m, n)
     sparsity = round(float(np.mean(hoyer_sparsity(X))), 2) if len(X) > 1 else 0.0
-    why = (
-        f"for spectra rank {rank} and sparsity {sparsity:g} are proposed: so many components miss at best "
-        f"{100 * missed[min(rank, len(missed)) - 1]:.1f} % of the data, and the spectra themselves are that sparse"
-    )
-    return Proposal(rank, sparsity, why)
+    return Proposal(rank, sparsity, float(missed[min(rank, len(missed)) - 1]))
 
 
 def sparsity_of_few(rank: int) -> float:

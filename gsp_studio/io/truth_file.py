@@ -44,12 +44,14 @@ def read_truth(texts: Sequence[str], sizes: Sizes) -> Truth:
     abundances: Array | None = None
     is_labels = False
     sources: dict[str, list[str]] = {}
+    names: tuple[str, ...] = ()
     for text in texts:
         path, key = split_place("" if text == ":" else text, sizes.source)
-        for role, (title, values) in read_arrays(text, sizes, _USUAL).items():
-            sources.setdefault(path.name, []).append(title)
+        for role, found in read_arrays(text, sizes, _USUAL).items():
+            sources.setdefault(path.name, []).append(found.title)
+            names = found.names or names
             where = f"{path}{f':{key}' if key else ''}"
-            values = np.asarray(values, np.float64)
+            values = np.asarray(found.values, np.float64)
             columns = as_spectra(values, sizes) if role in ("", "spectra") else None
             rows = as_rows(values.squeeze() if values.ndim == 2 and 1 in values.shape else values, sizes)
             if columns is not None and (rows is None or role == "spectra"):
@@ -70,7 +72,7 @@ def read_truth(texts: Sequence[str], sizes: Sizes) -> Truth:
     if len(counts) > 1:
         raise DatasetError(f"the spectra and the abundances are of {sorted(counts)} materials; accepted is one number")
     source = "; ".join(" of ".join(filter(None, (" and ".join(titles), file))) for file, titles in sources.items())
-    return Truth(spectra, abundances, (), is_labels, source)
+    return Truth(spectra, abundances, names if counts == {len(names)} else (), is_labels, source)
 
 
 def truth_of_labels(dataset: Dataset) -> Truth | None:

@@ -64,3 +64,54 @@ def test_factors_are_normalized_for_other_programs_and_that_is_said(tmp_path, ca
     assert json.loads((tmp_path / "out/run.json").read_text())["normalized"] == f"of unit {words}"
     assert main(["repeat", "out", "--out", "again", "--quiet"]) == 0
     assert "the same to the last bit" in capsys.readouterr().out
+
+
+@pytest.fixture
+def scene():
+    """A cube of three materials in a file that names nothing, and a table of their spectra."""
+    rng = np.random.default_rng(0)
+    M = rng.random((8, 3)) ** 4 + 0.01
+    np.save("scene.npy", (M @ rng.dirichlet(np.full(3, 0.3), 99).T).reshape(8, 9, 11))
+    rows = (",".join(map(str, (400 + k, *m))) for k, m in enumerate(M))
+    with open("library.csv", "w") as file:
+        file.write("\n".join(["nm,water,trees,soil", *rows]))
+    return ("scene.npy", "--samples", "pixels", "--images-in", "rows")
+
+
+MACHINE = ("--max-iter", "5", "--backend", "reference", "--quiet")
+
+
+def test_only_what_is_used_is_proposed(scene, capsys):
+    for given, told in (
+        (("--rank", "2", "--method", "ahals"), ""),
+        (("--rank", "2"), "for spectra sparsity"),
+        (("--method", "ahals"), "for spectra rank 3 is proposed: so many components miss"),
+        ((), "for spectra rank 3 and sparsity"),
+    ):
+        assert main(["fit", *scene, *given, *MACHINE, "--out", "out", "--force"]) == 0
+        said = capsys.readouterr().err
+        assert told in said
+        assert ("proposed" in said) == bool(told)
+
+
+def test_methods_are_compared_with_what_is_proposed_beside_a_named_reference(scene, capsys):
+    compare = ("compare", *scene, "--truth", "library.csv", "--max-iter", "5", "--backend", "reference")
+    assert main([*compare]) == 0
+    told = capsys.readouterr()
+    assert "for spectra rank 3 and sparsity" in told.err
+    assert "beside library.csv:" in told.out
+    assert main(["compare", *scene, "--rank", "3", "--methods", "none"]) == 2
+    assert 'method "none" is not known' in capsys.readouterr().err
+
+
+def test_materials_have_the_names_of_the_reference(scene, tmp_path, capsys):
+    assert main(["fit", *scene, "--rank", "3", *MACHINE, "--truth", "library.csv", "--out", "out"]) == 0
+    assert "trees" in capsys.readouterr().out
+    told = json.loads((tmp_path / "out/run.json").read_text())["truth"]
+    assert [row["name"] for row in told["materials"]] == ["water", "trees", "soil"]
+
+
+def test_weights_that_are_none_are_refused_by_their_file(scene, capsys):
+    np.save("w.npy", np.full((8, 99), 1.5))
+    assert main(["path", *scene, "--rank", "2", "--sparsities", "0.3", "--entry-weights", "w.npy", "--out", "p"]) == 2
+    assert "w.npy holds weights outside of 0 to 1; accepted are numbers from 0" in capsys.readouterr().err

@@ -87,6 +87,15 @@ def test_what_is_no_number_is_refused_visibly(fraction: DecimalNumber, text: str
     assert (fraction.value(), fraction.refusal) == (0.7, "")
 
 
+def test_the_mark_of_a_refusal_goes_with_the_next_number(fraction: DecimalNumber) -> None:
+    type_into(fraction, "0.5[")
+    assert fraction.refusal
+    fraction.setValue(0.62)  # as the slider beside it does
+    assert fraction.refusal == ""
+    image = fraction.grab().toImage()
+    assert image.pixelColor(1, image.height() // 2).name() != current_theme().red
+
+
 @pytest.mark.parametrize("text", ["3000", "1,000", "12.5", "1 0", "1e2", "x"])
 def test_a_whole_number_is_not_cut_to_fit(show: Callable[..., QWidget], text: str) -> None:
     field = WholeNumber()

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from handling import Listener, settle
 from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QPainter, QPixmap
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
@@ -412,6 +413,21 @@ class TestCurves:
     def test_first_iterations_do_not_squeeze_the_rest(self, panel: CurvesPanel) -> None:
         panel.set_records([fakes.record(k, 0.1 + 5.0 / k**3) for k in range(1, 201)])
         assert panel._error_plot.getPlotItem().viewRange()[1][1] < 100
+
+
+@pytest.mark.parametrize("error", [0.21125, 0.0912])
+def test_numbers_at_the_axis_do_not_reach_its_title(show: Callable[..., QWidget], error: float) -> None:
+    panel = show(CurvesPanel(), 700, 240)
+    panel.set_records([fakes.record(k, error + 1e-4 / k) for k in range(1, 40)])
+    settle()
+    axis = panel._error_plot.getPlotItem().getAxis("left")
+    ground = QPixmap(10, 10)
+    painter = QPainter(ground)
+    _, _, texts = axis.generateDrawSpecs(painter)
+    painter.end()
+    title = axis.label.mapRectToParent(axis.label.boundingRect())
+    assert max(len(text) for _, _, text in texts) >= 5, "numbers of many digits"
+    assert not [text for place, _, text in texts if place.intersects(title)]
 
 
 class TestBasis:

@@ -98,7 +98,8 @@ def test_an_export_has_the_scale_of_the_window_and_says_so(window: MainWindow, t
     wait_until(lambda: (tmp_path / "out" / "run.json").exists())
     with (tmp_path / "out" / "spectra.csv").open(newline="") as file:
         rows = list(csv.reader(file))
-    assert rows[0] == ["wavelength (nm)", *(f"component_{k} (unit maximum)" for k in (1, 2, 3))]
+    heads = [f"component_{k}, basis image of unit maximum" for k in (1, 2, 3)]
+    assert rows[0] == ["wavelength (nm)", *heads]
     curves = np.array(rows[1:], float)[:, 1:]
     result = session.runs.entries[0].outcome.result
     np.testing.assert_allclose(curves, result.W / result.W.max(axis=0), rtol=1e-6)
@@ -106,7 +107,7 @@ def test_an_export_has_the_scale_of_the_window_and_says_so(window: MainWindow, t
     product = curves @ np.array([image.ravel(order="F") for image in maps])
     np.testing.assert_allclose(product, result.W @ result.H, rtol=1e-5)
     with np.load(tmp_path / "out" / "factors.npz") as factors:
-        np.testing.assert_array_equal(factors["W"], result.W), "what repeats the run is as it was"
+        np.testing.assert_array_equal(factors["W"], result.W)  # what repeats the run is as it was
 
 
 def test_abundances_are_chosen_in_words(window: MainWindow) -> None:

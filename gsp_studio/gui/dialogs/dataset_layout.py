@@ -56,7 +56,7 @@ _MIXED = (
 )
 _SAMPLES = {"images": "an image", "pixels": "a pixel, with its spectrum"}
 _STORAGE = {None: "", "memory": "into memory", "disk": "from the file, block by block"}
-_NONFINITE = {None: "refuse", "zero": "set to 0", "drop": "leave these images out"}
+_NONFINITE = {None: "refuse", "zero": "set to 0", "drop": "leave these images and damaged files out"}
 _NEGATIVE = {None: "refuse", "clip": "set to 0", "shift": "shift so that the smallest is 0", "abs": "absolute value"}
 
 

@@ -44,6 +44,8 @@ _WALK = (
 )
 _LOST = "Basis images that are zero, or have a single pixel left"
 _DECIMALS = 4
+#: The axis grows to the left in steps, so that it does not move with every one of the slider.
+_STEP = 0.05
 
 
 class PathPanel(ViewPanel):
@@ -69,7 +71,7 @@ class PathPanel(ViewPanel):
         self._selected = -1
         self._s = 0.0
         self._nouns = IMAGES
-        self._drawn: tuple[PathCurve | None, SolvedCurve | None] = (None, None)
+        self._drawn: tuple[PathCurve | None, SolvedCurve | None, float] = (None, None, math.inf)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         word_name(self, "Error and lost basis images against sparsity")
         self._lay_out()
@@ -178,7 +180,7 @@ class PathPanel(ViewPanel):
         else:
             self.tiles.set_basis(shown.W, shown.order)
         self.set_selected(self._selected)
-        self._mark()
+        self._draw()
 
     def set_selected(self, basis: int) -> None:
         """Frame a basis image; -1 for none."""
@@ -202,12 +204,13 @@ class PathPanel(ViewPanel):
         path, solved = self._path, self._solved
         if path is None or not self.isVisible():
             return  # behind another tab nothing is drawn: the slider has no time to lose
-        if self._drawn != (path, solved):
-            self._drawn = (path, solved)
+        begin = self._begin
+        if self._drawn != (path, solved, begin):
+            self._drawn = (path, solved, begin)
             knee, _, which = self._knee()
             none = np.zeros(0)
             s, errors, lost = (none, none, none) if solved is None else (solved.s, 100.0 * solved.errors, solved.lost)
-            first, top = float(min(s, default=math.inf)), 100.0 * float(path.errors.max())
+            first, top = min(begin, float(min(s, default=math.inf))), 100.0 * float(path.errors.max())
             top = max(top, float(max(errors, default=0.0)), 1e-3)
             self.errors.set_curve(path.s, 100.0 * path.errors, 1.05 * top, knee, first)
             self.lost.set_curve(path.s, path.lost, 1.08 * path.rank, knee, first)
@@ -224,6 +227,12 @@ class PathPanel(ViewPanel):
             self.errors.set_value(self._s, math.nan if solution is None else 100.0 * solution.error)
             self.lost.set_value(self._s, lost)
             self._tell(path, lost)
+
+    @property
+    def _begin(self) -> float:
+        """Where the axis begins at the latest: a solution denser than the projected basis has its place on it."""
+        is_left = self._path is not None and self._solution is not None and self._s < self._path.s[0]
+        return math.floor(self._s / _STEP) * _STEP if is_left else math.inf
 
     @property
     def _at_target(self) -> DisplayedBasis | None:

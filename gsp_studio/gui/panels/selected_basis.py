@@ -77,6 +77,8 @@ class BasisPanel(QWidget):
             self._heads[key] = head = QLabel(title)
             head.setProperty("muted", True)
             rows.addRow(head, self._facts[key])
+        for part in (self._heads["seed"], self._facts["seed"]):
+            part.hide()  # until a basis image has one
         word_tip(self._facts["energy"], "Its share of the sum of |w|² |h|² over all basis images")
         word_tip(self._facts["stability"], STABILITY)
         reserve(self._facts["stability"], over_seeds(5))

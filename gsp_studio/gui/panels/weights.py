@@ -22,7 +22,7 @@ from gsp_studio.core.weighting import Box
 from gsp_studio.gui.state import DisplayedBasis
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.basis_pair import BasisPair
-from gsp_studio.gui.widgets.controls import Button, label
+from gsp_studio.gui.widgets.controls import Button, ElidedLabel, label
 from gsp_studio.gui.widgets.load_button import LoadButton
 from gsp_studio.gui.widgets.paint_history import PaintHistory, edit_between
 from gsp_studio.gui.widgets.preset_bar import Preset, PresetBar
@@ -64,7 +64,7 @@ class WeightsPanel(Themed, ViewPanel):
         self.presets, self.load = PresetBar(), LoadButton()
         self.mean_button, self.residual_button = Button(), Button("Residual")
         Worded(self.mean_button, Button.setText, "Mean image")
-        self._under_pointer, self._help = label(self.surface.hint), label("Keys", muted=True)
+        self._under_pointer, self._help = ElidedLabel(self.surface.hint), label("Keys", muted=True)
         self._mask_words = label(muted=True)
         self._dataset: Dataset | None = None
         self._mean: Array | None = None
@@ -103,7 +103,6 @@ class WeightsPanel(Themed, ViewPanel):
     def _lay_out(self) -> None:
         tools = _row(self.bar, self.surface.curve_bar)
         tools.addStretch()
-        tools.addWidget(self.load)
         tools.addWidget(self._help)
         starts = _row(self.presets)
         starts.addStretch()
@@ -118,9 +117,7 @@ class WeightsPanel(Themed, ViewPanel):
         column.setSpacing(4)
         column.addWidget(self.surface, 1)
         column.addLayout(ground)
-        below = _row(self._under_pointer)
-        below.addStretch()
-        below.addWidget(self._mask_words)
+        below = _row(self._under_pointer, self._mask_words, self.load)
         column.addLayout(below)
         split = QSplitter(Qt.Orientation.Horizontal)
         split.setChildrenCollapsible(False)

@@ -144,8 +144,7 @@ class Session(QObject):
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""
         self._timer.stop()
-        parts = (self.live, self.warm_fit, self.basis, self.analyses)
-        ended = [part.close(timeout) for part in (*parts, *self._of_data)]
+        ended = [part.close(timeout) for part in (self.live, self.warm_fit, self.basis, self.analyses, *self._of_data)]
         ended.append(self._startup.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
         ended.append(self.loader.close(timeout))
         return all(ended)

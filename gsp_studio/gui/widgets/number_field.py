@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         maximum: Callable[[], Any]
         value: Callable[[], Any]
         setValue: Callable[[Any], None]
+        valueChanged: Any
         prefix: Callable[[], str]
         suffix: Callable[[], str]
 else:
@@ -244,6 +245,7 @@ class _Manners(_SpinBox):
     def _take_manners(self) -> None:
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.lineEdit().textEdited.connect(lambda _: self._forget_refusal())
+        self.valueChanged.connect(lambda _: self._forget_refusal())
 
 
 class WholeNumber(_Manners, QSpinBox):

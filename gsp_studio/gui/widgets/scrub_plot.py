@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt, Signal
-from PySide6.QtGui import QColor, QGuiApplication, QMouseEvent, QPen, QWheelEvent
+from PySide6.QtGui import QColor, QFontMetrics, QGuiApplication, QMouseEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
 from gsp_studio.arrays import Array
@@ -16,8 +16,8 @@ from gsp_studio.gui.theme import Themed, current_theme
 
 pg.setConfigOptions(antialias=True)
 
-#: Width of the axis of values, which has room for four digits; and what lies beside them without the title.
-_AXIS, _BESIDE = 56, 8
+#: Number of most digits that an axis is sure to have room for, and pixels of its ticks and what is around them.
+_WIDEST, _TICKS = "88.888", 12
 
 
 def make_bare(plot: pg.PlotWidget, title: str) -> None:
@@ -29,7 +29,7 @@ def make_bare(plot: pg.PlotWidget, title: str) -> None:
     item.disableAutoRange()
     item.setLabel("left", title)
     item.setContentsMargins(0, 8, 8, 0)  # the numbers at the ends of the axes need it
-    item.getAxis("left").setWidth(_AXIS)
+    item.getAxis("left").setWidth(_axis_width(plot))
     for side in ("left", "bottom"):
         item.getAxis(side).enableAutoSIPrefix(False)
     plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -46,11 +46,15 @@ def fit_numbers(plot: pg.PlotWidget, ticks: Sequence[Sequence[tuple[float, str]]
         texts = [text for spacing, values in levels for text in axis.tickStrings(values, axis.scale, spacing)]
     else:
         texts = [text for level in ticks for _, text in level]
-    metrics = plot.fontMetrics()
-    widest = max((metrics.horizontalAdvance(text) for text in texts), default=0)
-    width = max(_AXIS, widest + metrics.height() + _BESIDE)
+    width = _axis_width(plot, texts)
     if width != axis.width():
         axis.setWidth(width)
+
+
+def _axis_width(plot: pg.PlotWidget, texts: Sequence[str] = ()) -> int:
+    """Room for numbers beside the title that stands upright; as much for all plots, where none is long."""
+    metrics: QFontMetrics = plot.fontMetrics()
+    return max(metrics.horizontalAdvance(text) for text in (_WIDEST, *texts)) + metrics.height() + _TICKS
 
 
 def curve_pen(colour: str | QColor, width: float = 1.0, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:

@@ -284,6 +284,7 @@ class MainWindow(Themed, QMainWindow):
         hints = hints_of(self.open_button, run, sparsity.slider, bars, self.centre.bar, self.session.nouns)
         self.tour = Tour(hints, self)
         self.tour.ended.connect(self._forget_tour)
+        self.session.datasetChanged.connect(self.tour.pass_opening)
         self.tour.show_hint(0)
 
     def _leave_tour(self, _: bool = True) -> None:

@@ -83,7 +83,7 @@ def hints_of(
             "Other views",
             nouns.of(
                 "Compare runs, inspect single images, see the error at every sparsity, paint weights of pixels, prune "
-                "a trained network (keys 1 to 6). "
+                "a trained network (keys 1 to 7). "
             )
             + "Everything else is in the command palette: Ctrl+Shift+P.",
         ),
@@ -137,7 +137,12 @@ class Tour(QFrame):
         self.setFixedWidth(_WIDTH + 32)
         self.next.setFixedWidth(max(self.next.sizeHint().width(), Button("Done").sizeHint().width()))
 
-    def show_hint(self, index: int) -> None:
+    def pass_opening(self) -> None:
+        """Go on from the first hint: there are images now. What has the focus keeps it."""
+        if self.index == 0 and self.isVisible():
+            self.show_hint(1, takes_keys=self.hasFocus())
+
+    def show_hint(self, index: int, *, takes_keys: bool = True) -> None:
         """Show a hint; after the last one the tour ends."""
         if index >= len(self._hints):
             self.end()
@@ -150,7 +155,7 @@ class Tour(QFrame):
         self.back.setEnabled(self.index > 0)
         self.next.setText("Done" if self.index == len(self._hints) - 1 else "Next")
         self.place()
-        if not isinstance(QApplication.activeWindow(), QDialog):
+        if takes_keys and not isinstance(QApplication.activeWindow(), QDialog):
             self.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def place(self) -> None:

@@ -140,11 +140,13 @@ def test_the_wheel_needs_the_focus(faces_window: MainWindow) -> None:
         turn_wheel(slider, -1)
         turn_wheel(slider, -1)
         assert slider.value() == before
+    window.centre.show_view("Weights")
     bar = window.weights.bar
     bar.strength.setFocus()
     before = bar.strength.value()
     turn_wheel(bar.strength, -1)
     assert bar.strength.value() < before
+    window.centre.show_view("Basis")
     window.montage.view.setFocus()
     fields = [*window.model.findChildren(QAbstractSpinBox), *window.model.findChildren(QComboBox)]
     for field in (*fields, window.sparsity.number, window.sparsity.number_h):

@@ -286,7 +286,7 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--nonfinite",
         choices=["zero", "drop"],
-        help="NaN and infinite values: 0, or drop these images and damaged files",
+        help="NaN and infinite values: 0, or drop these images and damaged ones",
     )
 
 

@@ -340,6 +340,18 @@ class TestQuit:
         [run] = recovery.read_folder(folder).runs
         assert run.run.result.params.sparsity == s
 
+    def test_a_basis_refined_by_hand_that_is_saved_leaves_nothing(
+        self, watched: MainWindow, root: Path, tmp_path: Path
+    ) -> None:
+        session = watched.session
+        watched.montage.view.setFocus()
+        QTest.keyClick(watched.montage.view, Qt.Key.Key_BracketRight)
+        wait_until(lambda: session.refined.is_there and session.display.shown.is_solved)
+        saved_session(watched, tmp_path / "s.gsps")
+        quit_by_key(watched)
+        assert not watched.isVisible()
+        assert not list(root.iterdir())
+
     def test_seeds_alone_are_kept_for_later(self, watched: MainWindow, root: Path) -> None:
         watched.session.seeds.add([Seed("mine", np.linspace(0.1, 1, 48))])
         quit_by_key(watched)

@@ -63,8 +63,8 @@ class SessionStore(QObject):
         self._known_runs: set[int] = set()
         #: Session files that are being written.
         self._saving = 0
-        #: The refined basis that the session's file has.
-        self._saved_basis: object = None
+        #: Targets that the session's file has: what is refined at these is refined again when it is opened.
+        self._saved_targets: object = None
         self._tasks = TaskQueue("gsp-session-files", self)
         self._tasks.failed.connect(self.failed)
         self.autosave = Autosave(session, self.state, self._tasks, self)
@@ -92,8 +92,12 @@ class SessionStore(QObject):
         """
         session = self._session
         is_by_hand = session.slider.is_moved or bool(session.basis.locked)
-        is_new = session.basis.refinement.latest is not self._saved_basis
+        is_new = self._targets() != self._saved_targets
         return self.is_modified or (session.refined.is_there and is_by_hand and is_new)
+
+    def _targets(self) -> tuple[object, ...]:
+        params, locked = self._session.settings.params, self._session.basis.locked
+        return params.sparsity, params.sparsity_h, dict(locked)
 
     def _touch(self, modified: bool = True) -> None:
         self._is_modified = modified and self._session.dataset is not None
@@ -140,7 +144,7 @@ class SessionStore(QObject):
         beside = self._beside_runs()
         refined = session.refined.entry()
         all_runs = runs if refined is None else (*runs, refined)
-        latest = session.basis.refinement.latest
+        targets = self._targets()
         if refined is not None:
             state |= {"refined_run": refined.number}
 
@@ -153,7 +157,7 @@ class SessionStore(QObject):
             self._saving -= 1
             if session.dataset is dataset:  # else other data have been opened meanwhile
                 self.path, self.has_data, self._stamp = written, with_data, _stamp_of(written)
-                self._saved_basis = latest
+                self._saved_targets = targets
                 is_same = session.runs.entries is runs and session.settings.weights is weights
                 now = zip(beside, self._beside_runs(), strict=True)
                 self._touch(not (is_same and all(before is after for before, after in now)))
@@ -222,7 +226,7 @@ class SessionStore(QObject):
             order=() if found.interrupted else state.order,
         )
         session.undo.clear()
-        self._saved_basis = session.basis.refinement.latest if is_file else None
+        self._saved_targets = self._targets() if is_file else None
         if is_file and found.is_whole:  # what could not be read must not be written over
             self.path, self.has_data, self._stamp = found.path, found.has_data, stamp
         self.opened.emit(found)
@@ -253,7 +257,7 @@ class SessionStore(QObject):
 
     def _begin_anew(self) -> None:
         """Other data have come: no file is theirs."""
-        self._known_runs, self._saved_basis = set(), None
+        self._known_runs, self._saved_targets = set(), None
         self.path, self.has_data, self._stamp = None, False, None
         self._touch(False)
         self.autosave.begin_anew()

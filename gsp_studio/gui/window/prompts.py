@@ -21,11 +21,11 @@ from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.store import SUFFIX
 from gsp_studio.gui.widgets.worded import say_nouns
 from gsp_studio.gui.window.rank_prompt import RankPrompt
+from gsp_studio.gui.window.remedies import layout_suffixes, remedy_for
 from gsp_studio.io.dataset import LoadOptions
 from gsp_studio.io.export.options import ExportOptions
 from gsp_studio.io.logfile import log_folder
 from gsp_studio.io.resources import sample_path
-from gsp_studio.io.steps import REMEDY, Resize
 from gsp_studio.nouns import IMAGES, Nouns
 
 if TYPE_CHECKING:
@@ -40,10 +40,6 @@ if TYPE_CHECKING:
 
 #: Difference that a branch is proposed with, and the least that counts as one.
 _CHANGE, _LEAST_CHANGE = 0.05, 5e-5
-#: Proposed for images of many sizes.
-_ONE_SIZE = (128, 128)
-#: Words of the sentences about single files of a folder that cannot be read.
-_DAMAGED = (" is damaged", " is named like an image but is none")
 
 
 class Prompts(QObject):
@@ -177,22 +173,13 @@ class Prompts(QObject):
 
         Returns whether it was said.
         """
-        has_layout = path.suffix.lower() in _layout_suffixes()
-        remedy = "Read it in another way..." if has_layout and path.is_file() else ""
-        options: LoadOptions | None = None
-        if REMEDY in sentence:
-            remedy = "Bring them to one size..."
-            options = LoadOptions(steps=(Resize(*_ONE_SIZE),))
-        leaves_out = path.is_dir() and any(words in sentence for words in _DAMAGED)
-        if leaves_out:
-            remedy = "Leave out damaged files"
-            tried = self._tried[1] if self._tried[0] == path else None
-            options = replace(tried or LoadOptions(), nonfinite="drop")
-        if not remedy and not details:
+        tried = self._tried[1] if self._tried[0] == path else None
+        remedy = remedy_for(path, sentence, tried)
+        if not remedy.words and not details:
             return False
-        dialog = ErrorDialog(sentence, details, remedy, self._window, log_folder() if details else None)
-        ask = self._open if leaves_out else self._want_layout
-        dialog.accepted.connect(lambda: ask(path, options))
+        dialog = ErrorDialog(sentence, details, remedy.words, self._window, log_folder() if details else None)
+        ask = self._open if remedy.opens else self._want_layout
+        dialog.accepted.connect(lambda: ask(path, remedy.options))
         _show(dialog)
         return True
 
@@ -342,17 +329,7 @@ def _show(dialog: QDialog, nouns: Nouns = IMAGES) -> None:
     dialog.activateWindow()  # not every window manager gives a new window the keyboard
 
 
-def _layout_suffixes() -> tuple[str, ...]:
-    """Usual ends of the names of files that can be read in several ways."""
-    from gsp_studio.io.formats.plugins import plugin_formats
-    from gsp_studio.io.formats.registry import FORMATS
-
-    forms = (*FORMATS.values(), *plugin_formats()[0].values())
-
-    return (*(suffix for form in forms for suffix in form.suffixes), ".gif", ".zip", ".tar", ".tgz")
-
-
 def _data_filter() -> str:
     """Files that the dialog shows first; their content decides, whatever they are called."""
     images = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".pgm", ".ppm")
-    return f"Data sets ({' '.join(f'*{suffix}' for suffix in (*_layout_suffixes(), *images))});;All files (*)"
+    return f"Data sets ({' '.join(f'*{suffix}' for suffix in (*layout_suffixes(), *images))});;All files (*)"

@@ -221,8 +221,8 @@ def test_from_spectra_back_to_images(window: MainWindow, stack: Path) -> None:
         settle()
         session.display.select(0)
         wait_until(lambda shape=shape: (window.montage._buffer.height, window.montage._buffer.width) == shape)
-    wait_until(lambda: window.basis._users_title.text() == "Images that use it most")
-    assert window.basis._users[1].isVisible()
+    wait_until(window.basis._users[1].isVisible)
+    assert window.basis._users_title.text() == "Images that use it most"
 
 
 # Files that are too large to load

@@ -118,6 +118,7 @@ class WeightsPanel(Themed, ViewPanel):
         column.addWidget(self.surface, 1)
         column.addLayout(ground)
         below = _row(self._under_pointer, self._mask_words, self.load)
+        below.setStretch(0, 1)
         column.addLayout(below)
         split = QSplitter(Qt.Orientation.Horizontal)
         split.setChildrenCollapsible(False)

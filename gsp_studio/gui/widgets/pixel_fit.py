@@ -95,7 +95,8 @@ class PixelFit(QWidget):
             Curve("pixel", fit.x, "", 2.0),
         ]
         for k in map(int, np.flatnonzero(fit.shares)):
-            name = f"{k + 1}, {seeds[k]}" if k < len(seeds) and seeds[k] else f"{k + 1}"
+            seed = seeds[k].partition(",")[0] if k < len(seeds) else ""  # without its place: curves need the room
+            name = f"{k + 1}, {seed}" if seed else f"{k + 1}"
             width = 2.5 if k == without else 1.2
             curves.append(Curve(name, fit.h[k] * fit.W[:, k], COLOURS[k % len(COLOURS)], width))
         curves.append(Curve("residual", fit.x - made, "#8a8f98", 1.0))

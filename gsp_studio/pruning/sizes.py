@@ -1,7 +1,7 @@
 """Gains of pruning: non-zero weights, bytes as they lie, compressed and as sparse rows, operations, emptied filters.
 
 Multiply-adds are of one image: a convolution's weights are used once for each place of its output, which only a known
-network (or an input shape) tells. Effective ones count non-zero weights alone; no usual library runs sparse
+network or a graph tells. Effective ones count non-zero weights alone; no usual library runs sparse
 convolutions that fast, so they are a bound, not a time.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -109,17 +110,19 @@ def places_of(checkpoint: Checkpoint, shape: tuple[int, int, int] | None = None)
     ----------
     checkpoint : Checkpoint
     shape : (channels, height, width), optional
-        Of an image; by default that of the network's usual data, where it is known.
+        Of an image; by default what the graph of an ONNX model declares, or that of a known network's usual data.
 
     Returns
     -------
     dict of str to int, or None
-        None for a network that is not known, unless all its layers are linear.
+        None for a graph that leaves it open, and for a network that neither is known nor a chain of linear layers.
     """
-    if all(layer.kind == "linear" for layer in checkpoint.layers):
-        return {layer.name: 1 for layer in checkpoint.layers}
     if checkpoint.format == "onnx":
-        return None
+        from gsp_studio.pruning.onnx_places import graph_places
+
+        return graph_places(checkpoint, shape)
+    if is_chain(checkpoint):
+        return {layer.name: 1 for layer in checkpoint.layers}
     try:
         import torch
 
@@ -137,6 +140,16 @@ def places_of(checkpoint: Checkpoint, shape: tuple[int, int, int] | None = None)
     with torch.inference_mode():
         model(torch.zeros(1, *side))
     return found
+
+
+def is_chain(checkpoint: Checkpoint) -> bool:
+    """Whether all layers are linear and each can read what another one gives: then each is used once for an image."""
+    if any(layer.kind != "linear" or layer.group_axis is not None for layer in checkpoint.layers):
+        return False
+    inputs = Counter(layer.shape[layer.input_axis] for layer in checkpoint.layers)
+    outputs = Counter(layer.shape[layer.output_axis] for layer in checkpoint.layers)
+    has_tables = any(len(array.shape) > 1 for array in checkpoint.left_alone)
+    return not has_tables and (inputs - outputs).total() <= 1
 
 
 def _place_counter(name: str, found: dict[str, int]) -> Any:

@@ -9,7 +9,17 @@ from napari.layers import Image
 from napari.utils.notifications import show_error, show_info
 from napari.utils.theme import get_theme
 from PySide6.QtGui import QAction, QColor
-from PySide6.QtWidgets import QApplication, QComboBox, QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from gsp_studio import DatasetError
 from gsp_studio.gui.panels.basis_montage import MontagePanel
@@ -26,11 +36,6 @@ _TEACH_SAMPLES = (
     "One sample is: images, each plane of the layer, whose parts are basis images; or pixels, each with its values in\n"
     "all planes, a spectrum, whose parts are spectra with a map each."
 )
-#: The style sheet of napari makes room for buttons that the panels' fields of numbers do not have.
-_FIELDS = """
-QAbstractSpinBox { padding: 1px 4px; }
-QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0px; }
-"""
 #: Ranks on offer; a data set bounds its own by its size.
 _MOST = 999
 
@@ -89,7 +94,10 @@ class SparseParts(QWidget):
         box.addWidget(self.give)
         self.montage.setMinimumHeight(240)
         self.montage.hide()  # until there are data: it would offer to open files
-        self.sparsity.setStyleSheet(_FIELDS)
+        for field in (self.sparsity.number, self.sparsity.number_h):
+            # napari's style sheet leaves a field without buttons no room for its text.
+            field.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.UpDownArrows)
+            field.setMaximumWidth(120)
         self.sparsity.setEnabled(False)
         self.take.setEnabled(False)
         self.give.setEnabled(False)

@@ -78,11 +78,10 @@ def _inferred(model: Any, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
     # Functions of the model could call themselves, which the inference would follow without an end.
     kinds = {entry.name: entry.type.tensor_type.elem_type for entry in graph.input}
     for tensor in graph.initializer:
-        is_weight = not onnx_file.has_values(tensor)
-        if is_weight:
-            light.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tuple(tensor.dims)))
-        else:
+        if onnx_file.has_values(tensor):
             light.initializer.append(tensor)
+        else:
+            light.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tuple(tensor.dims)))
     for name, sides in shapes.items():
         light.input.append(helper.make_tensor_value_info(name, kinds[name], sides))
     light.output.extend(onnx.ValueInfoProto(name=entry.name) for entry in graph.output)
@@ -107,7 +106,7 @@ def _counted(model: Any, shapes: Mapping[str, Shape], wanted: set[str]) -> dict[
     carried = {name: {name} for name in wanted}  # weights by the values, without data, that are made of them
     for node, reads in sorted_nodes(model.graph):
         if data.isdisjoint(reads) or node.op_type in ("Shape", "Size"):
-            names = set().union(*(carried.get(name, set()) for name in reads))
+            names = {weight for name in reads for weight in carried.get(name, ())}
             carried.update((out, names) for out in node.output if out)
             continue
         data.update(filter(None, node.output))
@@ -115,8 +114,8 @@ def _counted(model: Any, shapes: Mapping[str, Shape], wanted: set[str]) -> dict[
             if name not in carried or not carried[name] or reason_against(node, place):
                 continue
             count = _COUNTS.get(node.op_type)
-            read = [shapes.get(each) for each in node.input]
-            written = [shapes.get(each) for each in node.output]
+            read: list[Any] = [shapes.get(each) for each in node.input]
+            written: list[Any] = [shapes.get(each) for each in node.output]
             if count is None or len(reads) != len(read) or read[place] is None:
                 return None
             try:

@@ -25,7 +25,7 @@ _SMALL = 1024
 
 
 def graph_places(checkpoint: Checkpoint, shape: tuple[int, int, int] | None = None) -> dict[str, int] | None:
-    """How often each layer of an ONNX model is used for an image, by its name; None where the graph leaves it open.
+    """How often each layer of an ONNX model is used for an image, by its name.
 
     Parameters
     ----------
@@ -34,17 +34,23 @@ def graph_places(checkpoint: Checkpoint, shape: tuple[int, int, int] | None = No
     shape : (channels, height, width), optional
         Of an image, for graphs that leave the sides of their input open.
 
-    Raises
-    ------
-    CheckpointError
-        A file that has changed since it was opened.
+    Returns
+    -------
+    dict of str to int, or None
+        None where the graph leaves it open, or the file has changed since it was opened.
     """
-    model = onnx_file.without_values(checkpoint.path, _SMALL)
+    wanted = {layer.key for layer in checkpoint.layers}
+    try:
+        model = onnx_file.without_values(checkpoint.path, _SMALL)
+    except (CheckpointError, OSError):
+        return None
+    if not wanted <= {tensor.name for tensor in model.graph.initializer}:
+        return None
     given = _given(model, checkpoint.path, shape)
     if given is None:
         return None
     images, shapes = given
-    counts = _counted(model, _inferred(model, shapes), {layer.key for layer in checkpoint.layers})
+    counts = _counted(model, _inferred(model, shapes), wanted)
     if counts is None:
         return None
     return {layer.name: round(counts[layer.key] / images) for layer in checkpoint.layers}

@@ -25,7 +25,7 @@ _SMALL = 1024
 
 
 def graph_places(checkpoint: Checkpoint, shape: tuple[int, int, int] | None = None) -> dict[str, int] | None:
-    """How often each layer of an ONNX model is used for an image, by its name; None where the graph leaves it open.
+    """How often each layer of an ONNX model is used for an image, by its name.
 
     Parameters
     ----------
@@ -34,17 +34,23 @@ def graph_places(checkpoint: Checkpoint, shape: tuple[int, int, int] | None = No
     shape : (channels, height, width), optional
         Of an image, for graphs that leave the sides of their input open.
 
-    Raises
-    ------
-    CheckpointError
-        A file that has changed since it was opened.
+    Returns
+    -------
+    dict of str to int, or None
+        None where the graph leaves it open, or the file has changed since it was opened.
     """
-    model = onnx_file.without_values(checkpoint.path, _SMALL)
+    wanted = {layer.key for layer in checkpoint.layers}
+    try:
+        model = onnx_file.without_values(checkpoint.path, _SMALL)
+    except (CheckpointError, OSError):
+        return None
+    if not wanted <= {tensor.name for tensor in model.graph.initializer}:
+        return None
     given = _given(model, checkpoint.path, shape)
     if given is None:
         return None
     images, shapes = given
-    counts = _counted(model, _inferred(model, shapes), {layer.key for layer in checkpoint.layers})
+    counts = _counted(model, _inferred(model, shapes), wanted)
     if counts is None:
         return None
     return {layer.name: round(counts[layer.key] / images) for layer in checkpoint.layers}
@@ -78,11 +84,10 @@ def _inferred(model: Any, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
     # Functions of the model could call themselves, which the inference would follow without an end.
     kinds = {entry.name: entry.type.tensor_type.elem_type for entry in graph.input}
     for tensor in graph.initializer:
-        is_weight = not onnx_file.has_values(tensor)
-        if is_weight:
-            light.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tuple(tensor.dims)))
-        else:
+        if onnx_file.has_values(tensor):
             light.initializer.append(tensor)
+        else:
+            light.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tuple(tensor.dims)))
     for name, sides in shapes.items():
         light.input.append(helper.make_tensor_value_info(name, kinds[name], sides))
     light.output.extend(onnx.ValueInfoProto(name=entry.name) for entry in graph.output)
@@ -107,7 +112,7 @@ def _counted(model: Any, shapes: Mapping[str, Shape], wanted: set[str]) -> dict[
     carried = {name: {name} for name in wanted}  # weights by the values, without data, that are made of them
     for node, reads in sorted_nodes(model.graph):
         if data.isdisjoint(reads) or node.op_type in ("Shape", "Size"):
-            names = set().union(*(carried.get(name, set()) for name in reads))
+            names = {weight for name in reads for weight in carried.get(name, ())}
             carried.update((out, names) for out in node.output if out)
             continue
         data.update(filter(None, node.output))

@@ -156,6 +156,16 @@ def test_what_cannot_be_counted_is_left_open(tmp_path):
         assert (places_of(found) is None) == (number != 5)
 
 
+def test_a_file_that_has_changed_is_not_counted(tmp_path):
+    found = saved(tmp_path / "a.onnx", NET, WEIGHTS)
+    saved(tmp_path / "a.onnx", [("MatMul", ["x", "other"], ["y"])], {"other": (8, 8)}, ("n", 8))
+    assert places_of(found) is None
+    (tmp_path / "a.onnx").write_bytes(b"none")
+    assert places_of(found) is None
+    (tmp_path / "a.onnx").unlink()
+    assert places_of(found) is None
+
+
 def test_several_inputs_are_counted_where_their_sides_are_declared(tmp_path):
     nodes = [("Concat", ["x", "z"], ["h"], {"axis": 1}), ("MatMul", ["h", "w"], ["y"])]
     found = saved(tmp_path / "a.onnx", nodes, {"w": (12, 5)}, ("n", 8), inputs=[("z", ("n", 4))])

@@ -10,7 +10,7 @@ def size_lines(sizes: NetworkSizes) -> list[str]:
     packed = "" if sizes.gzipped is None else f", {_bytes(sizes.gzipped)} gzipped"
     lines = [
         f"{sizes.nonzeros:,} of {sizes.parameters:,} weights",
-        f"{sizes.emptied:,} of {sizes.filters:,} filters or rows empty",
+        f"{sizes.emptied:,} of {sizes.filters:,} filters or rows empty, {sizes.single:,} with a single weight",
         f"layers {_bytes(sizes.bytes)}{packed}, {_bytes(sizes.csr_bytes)} as sparse rows",
     ]
     if sizes.macs is not None and sizes.effective_macs is not None:

@@ -17,6 +17,7 @@ from types import CodeType, FunctionType, ModuleType
 import numpy as np
 import pytest
 from hypothesis import settings
+from wheels import Installed, build, install
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -150,3 +151,15 @@ def shared_data() -> Path:
 def shared_reference() -> Path:
     """Folder of reference vectors; a test that asks for it is skipped where it is absent."""
     return _beside_checkout("reference")
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    return build("wheel", tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """An environment of its own that holds the wheel."""
+    return install(wheel, tmp_path_factory.mktemp("venv"), tmp_path_factory.mktemp("outside"))

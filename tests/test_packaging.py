@@ -1,99 +1,25 @@
-"""The wheel: built, complete, installed into an environment of its own, and started from there.
-
-The new environment sees the dependencies of the one that runs the tests (a .pth file; installing them again would take
-minutes and a network), but the package itself can only come from the wheel: the interpreter runs isolated, elsewhere,
-and a .pth file's folders do not have their own .pth files read, so an editable checkout stays out of reach.
-"""
+"""The wheel: built, complete, installed into an environment of its own, and started from there."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import re
-import shutil
-import subprocess
 import sys
-import sysconfig
 import tarfile
 import tomllib
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from wheels import ROOT, Installed, build, checked, needs_build
 
-from gsp_studio.backends.cpu.compiling import cache_folder
-
-ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 VERSION = PYPROJECT["project"]["version"]
 EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        any(importlib.util.find_spec(name) is None for name in ("build", "hatchling", "pip")),
-        reason="needs build, hatchling and pip",
-    ),
-]
-
-
-def checked(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> str:
-    """Standard output of a command that has to succeed."""
-    done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=300
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-def build(kind: str, folder: Path) -> Path:
-    # Without isolation: the build's needs are among the development tools, so no network is asked.
-    checked(sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
-    [built] = folder.iterdir()
-    return built
-
-
-@dataclass(frozen=True)
-class Installed:
-    """An environment that holds the wheel."""
-
-    folder: Path
-    outside: Path
-
-    @property
-    def bin(self) -> Path:
-        return self.folder / ("Scripts" if sys.platform == "win32" else "bin")
-
-    def python(self, code: str) -> str:
-        return checked(self.bin / "python", "-I", "-c", code, cwd=self.outside).strip()
-
-    def gsp_studio(self, *arguments: str | Path) -> str:
-        env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-        return checked(self.bin / "gsp-studio", *arguments, cwd=self.outside, env=env)
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build("wheel", tmp_path_factory.mktemp("wheel"))
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    made = Installed(tmp_path_factory.mktemp("venv"), tmp_path_factory.mktemp("outside"))
-    checked(sys.executable, "-m", "venv", "--without-pip", made.folder, cwd=made.outside)
-    python = made.bin / "python"
-    options = ("--no-deps", "--no-index", "--quiet", "--disable-pip-version-check")
-    checked(sys.executable, "-m", "pip", "--python", python, "install", *options, wheel, cwd=made.outside)
-    site_packages = Path(made.python("import sysconfig; print(sysconfig.get_path('purelib'))"))
-    dependencies = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    (site_packages / "dependencies.pth").write_text("\n".join(sorted(dependencies)) + "\n", encoding="utf-8")
-    kernels = cache_folder()  # those of the tests: their stamp is the sources' content, wherever these lie
-    if kernels is not None:
-        shutil.copytree(kernels, site_packages / "gsp_studio" / "backends" / "cpu" / "__pycache__", dirs_exist_ok=True)
-    return made
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel"), needs_build]
 
 
 def names_in(wheel: Path) -> list[str]:
@@ -127,6 +53,16 @@ def test_wheel_is_small(wheel: Path) -> None:
     assert wheel.stat().st_size < 5e6
 
 
+def test_an_index_takes_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    pytest.importorskip("twine")
+    assert "PASSED" in checked(sys.executable, "-m", "twine", "check", "--strict", wheel, cwd=tmp_path)
+
+
+def test_the_contents_of_the_wheel_are_those_of_a_package(wheel: Path) -> None:
+    pytest.importorskip("check_wheel_contents")
+    checked(sys.executable, "-m", "check_wheel_contents", wheel, cwd=ROOT)  # whose pyproject.toml has the exceptions
+
+
 def test_wheel_puts_the_app_into_the_menu(wheel: Path) -> None:
     data = f"gsp_studio-{VERSION}.data/data/share"
     expected = {f"{data}/applications/gsp-studio.desktop", f"{data}/icons/hicolor/scalable/apps/gsp-studio.svg"}
@@ -134,7 +70,10 @@ def test_wheel_puts_the_app_into_the_menu(wheel: Path) -> None:
 
 
 def test_source_distribution_can_build_and_test_itself(tmp_path: Path) -> None:
-    with tarfile.open(build("sdist", tmp_path)) as archive:
+    built = build("sdist", tmp_path)
+    if importlib.util.find_spec("twine") is not None:
+        checked(sys.executable, "-m", "twine", "check", "--strict", built, cwd=tmp_path)
+    with tarfile.open(built) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     needed = [
         "pyproject.toml",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from wheels import build, needs_build, unpacked
 
 import gsp_studio as gs
 from gsp_studio import plugins
@@ -200,13 +201,24 @@ def test_memory_that_runs_out_is_not_laid_on_the_plugin(monkeypatch):
         run("odd")
 
 
+def mrc(values: np.ndarray, side: float) -> bytes:
+    """A file of float32 sections, each pixel `side` ångström wide and high."""
+    sections, rows, columns = values.shape
+    header = np.zeros(256, "<i4")
+    header[:4] = columns, rows, sections, 2
+    header[7:10] = columns, rows, sections
+    header[10:13] = np.array([columns * side, rows * side, sections], "<f4").view("<i4")
+    return header.tobytes() + values.astype("<f4").tobytes()
+
+
+@needs_build
 @pytest.mark.slow
 def test_the_template_package_shows_in_library_command_and_window(tmp_path):
-    """Installed as its user installs it; the library, the command line and the window's list of methods have it."""
-    there, out = tmp_path / "site", tmp_path / "out"
-    options = ["--no-deps", "--no-index", "--no-build-isolation", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([sys.executable, "-m", "pip", "install", *options, "--target", there, TEMPLATE], check=True)
-    np.save(tmp_path / "stack.npy", np.random.default_rng(0).random((12, 4, 4)))
+    """Built and installed; the library, the command line and the window's list of methods have it."""
+    (tmp_path / "wheel").mkdir()
+    there, out = unpacked(build("wheel", tmp_path / "wheel", TEMPLATE), tmp_path / "site"), tmp_path / "out"
+    values = np.random.default_rng(0).random((12, 4, 5), "f")
+    (tmp_path / "stack.mrc").write_bytes(mrc(values, side=2.5))
     code = f"""
 import contextlib, io, json
 import numpy as np
@@ -216,19 +228,22 @@ from gsp_studio.gui.jobs.compute import known
 help = io.StringIO()
 with contextlib.redirect_stdout(help), contextlib.suppress(SystemExit):
     main(["fit", "--help"])
-X = gs.load_dataset("stack.npy").X
-W = gs.factorize(X, gs.Params(rank=3, method="onmf", max_iter=20)).W
-code = main(["fit", "stack.npy", "--rank=3", "--method=onmf", "--max-iter=5", "--kkt-tol=0.001", "--out", r"{out}"])
-print(json.dumps([help.getvalue(), np.count_nonzero(W, axis=1).tolist(), code, known().methods["onmf"]]))
+data = gs.load_dataset("stack.mrc")
+row, column = data.axis("y"), data.axis("x")
+read = [data.images()[3].tolist(), row.unit, row.scale, column.scale]
+W = gs.factorize(data.X, gs.Params(rank=3, method="onmf", max_iter=20)).W
+code = main(["fit", "stack.mrc", "--rank=3", "--method=onmf", "--max-iter=5", "--kkt-tol=0.001", "--out", r"{out}"])
+print(json.dumps([help.getvalue(), np.count_nonzero(W, axis=1).tolist(), code, known().methods["onmf"], read]))
 """
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(there), str(ROOT)]), "COLUMNS": "400"}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    shown, overlap, exit_code, offered = json.loads(done.stdout.splitlines()[-1])
+    shown, overlap, exit_code, offered, read = json.loads(done.stdout.splitlines()[-1])
     assert "onmf" in shown
     assert max(overlap) == 1
     assert exit_code == 0
+    assert read == [values[3].tolist(), "Å", 2.5, 2.5]
     assert offered == ["ONMF", "no two basis images share a pixel", False]
-    assert json.loads((out / "run.json").read_text())["versions"]["gsp-orthogonal"] == "1.0"
+    assert json.loads((out / "run.json").read_text())["versions"]["gsp-example"] == "1.0"

@@ -1,15 +1,18 @@
-"""A user's script, checked by mypy against the types that the wheel carries."""
+"""A user's script, checked by mypy and pyright against the types that the wheel carries."""
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import os
+import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
+from wheels import needs_build, unpacked
 
-ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = """
 import numpy as np
 import gsp_studio as gs
@@ -23,26 +26,37 @@ data: gs.Dataset = gs.load_dataset("faces.npy")
 wrong: str = result.error
 gs.Params(rank=4, method=3)
 """
+#: Types of NumPy are no part of what is tested, and cost mypy as much as those of the project.
+MYPY = """
+[mypy]
+strict = True
+ignore_missing_imports = True
+follow_imports = silent
+[mypy-numpy.*]
+follow_imports = skip
+follow_imports_for_stubs = True
+"""
+PYRIGHT = {"include": ["script.py"], "extraPaths": ["site"], "typeCheckingMode": "standard"}
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel"), needs_build]
 
 
-@pytest.mark.slow
-def test_a_users_script_has_types(tmp_path: Path) -> None:
-    """The faults of the script are found, each in its line, and nothing else."""
-    pytest.importorskip("mypy")
-    pytest.importorskip("hatchling")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True)
-    [wheel] = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "site")
-    assert (tmp_path / "site" / "gsp_studio" / "py.typed").is_file()
+@pytest.fixture
+def folder(wheel: Path, tmp_path: Path) -> Path:
+    """The script, and beside it the unpacked wheel."""
+    assert (unpacked(wheel, tmp_path / "site") / "gsp_studio" / "py.typed").is_file()
     (tmp_path / "script.py").write_text(SCRIPT)
-    code = "import sys; from mypy.main import main; main()"
-    options = ["--strict", "--no-error-summary", "--ignore-missing-imports", "--follow-imports=silent"]
+    return tmp_path
+
+
+def test_mypy_finds_the_faults_of_a_users_script_and_nothing_else(folder: Path) -> None:
+    pytest.importorskip("mypy")
+    (folder / "mypy.ini").write_text(MYPY)
+    code = "from mypy.main import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code, *options, "script.py"],
-        cwd=tmp_path,
-        env={"MYPYPATH": str(tmp_path / "site"), "PATH": "/usr/bin:/bin"},
+        [sys.executable, "-c", code, "--no-error-summary", "--cache-dir", os.devnull, "script.py"],
+        cwd=folder,
+        env={"MYPYPATH": str(folder / "site"), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
         check=False,
@@ -51,3 +65,27 @@ def test_a_users_script_has_types(tmp_path: Path) -> None:
     assert [line.split(":")[1] for line in lines] == ["11", "12"], done.stdout + done.stderr
     assert "assignment" in lines[0]
     assert "arg-type" in lines[1]
+
+
+def test_pyright_finds_the_faults_of_a_users_script_and_nothing_else(folder: Path) -> None:
+    command = [*pyright(), "--outputjson", "--pythonpath", sys.executable]
+    (folder / "pyrightconfig.json").write_text(json.dumps(PYRIGHT))
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    found = [
+        (told["range"]["start"]["line"] + 1, told["rule"]) for told in json.loads(done.stdout)["generalDiagnostics"]
+    ]
+    assert found == [(11, "reportAssignmentType"), (12, "reportArgumentType")], done.stdout
+
+
+def pyright() -> list[str]:
+    """The command of pyright, whose package on PyPI is a door to the one on npm; skips where that cannot be had."""
+    if importlib.util.find_spec("pyright") is None:
+        pytest.skip("pyright is not installed")
+    if shutil.which("node") is None:
+        pytest.skip("pyright needs Node.js, which is not installed")
+    command = [sys.executable, "-m", "pyright"]
+    quiet = {**os.environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
+    asked = subprocess.run([*command, "--version"], env=quiet, capture_output=True, text=True, check=False)
+    if asked.returncode != 0:
+        pytest.skip(f"pyright cannot be fetched from npm: {asked.stderr.strip().splitlines()[-1]}")
+    return command

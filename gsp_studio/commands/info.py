@@ -16,12 +16,13 @@ def run(args: argparse.Namespace) -> int:
     from gsp_studio import __version__
     from gsp_studio.backends import available_backends, get_backend, reason_of
     from gsp_studio.core.methods import METHODS
+    from gsp_studio.io.formats.plugins import plugin_formats
     from gsp_studio.io.versions import software_versions
 
     print(f"gsp-studio {__version__}")
     for name, version in software_versions().items():
         print(f"  {name} {version}")
-    for problem in METHODS.problems.values():
+    for problem in (*METHODS.problems.values(), *plugin_formats()[1]):
         print(problem)
     for name, problem in available_backends().items():
         if problem:

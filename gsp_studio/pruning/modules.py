@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from gsp_studio.pruning.grouping import is_named
 from gsp_studio.pruning.layers import Layer, LeftAlone
 
 #: A module's or a parameter's name, a pattern of these, a type of modules, or a module or a parameter itself.
-Selector = str | type | nn.Module | Tensor
+Selector: TypeAlias = str | type | nn.Module | Tensor
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _PRUNED = (nn.Linear, nn.Bilinear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *_TRANSPOSED, nn.RNNBase, nn.RNNCellBase)
@@ -182,7 +182,7 @@ def selectors_of(given: Selector | Iterable[Selector], what: str) -> list[Select
 def _told(selector: Selector) -> str:
     if isinstance(selector, str):
         return selector
-    return getattr(selector, "__name__", type(selector).__name__)
+    return str(getattr(selector, "__name__", type(selector).__name__))
 
 
 #: A parameter as a module holds it: name, module, attribute, parameter.

@@ -120,13 +120,13 @@ def _counted(model: Any, shapes: Mapping[str, Shape], wanted: set[str]) -> dict[
             if name not in carried or not carried[name] or reason_against(node, place):
                 continue
             count = _COUNTS.get(node.op_type)
-            read: list[Any] = [shapes.get(each) for each in node.input]
-            written: list[Any] = [shapes.get(each) for each in node.output]
-            if count is None or len(reads) != len(read) or read[place] is None:
+            # A shape that is not known has no sides, which no count can be made of.
+            read, written = ([shapes.get(each, ()) for each in names] for names in (node.input, node.output))
+            if count is None or len(reads) != len(read) or not read[place]:
                 return None
             try:
                 uses = count(node, read, written, place)
-            except (TypeError, IndexError, ZeroDivisionError):  # a shape that is not known, or is none for this node
+            except (IndexError, ZeroDivisionError, ValueError):
                 return None
             for weight in carried[name]:
                 counts[weight] += uses
@@ -143,6 +143,8 @@ def _of_transposed(node: Any, read: list[Shape], written: list[Shape], place: in
 
 def _of_product(node: Any, read: list[Shape], written: list[Shape], place: int) -> int:
     """Each entry of the output is a sum over the axis that both have; every weight has an equal part in them."""
+    if not written[0]:
+        raise ValueError("the shape of a product is not known")
     weight, is_turned = read[place], False
     if node.op_type in ("Gemm", "FusedGemm"):
         turned = {attribute.name for attribute in node.attribute if attribute.i}

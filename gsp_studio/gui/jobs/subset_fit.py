@@ -54,7 +54,7 @@ class SubsetFit(QObject):
         if self._request is None or self._request[1:] != request[1:]:
             self.cancel()
             self._request = request
-            self.activityChanged.emit(f"refining on {count:,} of {n:,} images first")
+            self.activityChanged.emit(f"refining on {count:,} of {n:,} {request.dataset.nouns.samples} first")
             self._job.submit(request)
         return True
 

@@ -67,8 +67,6 @@ class SweepDialog(QDialog):
         self.cancel_all, self.open_run = Button("Cancel all"), Button("Open the run")
         self.start.setProperty("primary", True)
         self.start.setAutoDefault(False)  # Enter belongs to the map
-        for button in (self.cancel_cell, self.cancel_all, self.open_run, self.form.as_model):
-            button.setAutoDefault(False)
         self.open_run.setToolTip("Show the run behind this cell as one of the session's (Enter, or a double-click)")
         self.measure = ComboBox()
         for key, measure in MEASURES.items():
@@ -123,7 +121,6 @@ class SweepDialog(QDialog):
         box.addWidget(self._said)
         self._folder.setProperty("muted", True)
         other = Button("Another folder...")
-        other.setAutoDefault(False)
         other.clicked.connect(self._choose_folder)
         box.addLayout(_row(self._folder, other))
         for button in (self.start, self.cancel_cell, self.cancel_all):

@@ -65,6 +65,10 @@ class SpectrumPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
         """The curves that are drawn."""
         return self._curves
 
+    def set_legend_columns(self, count: int) -> None:
+        """Write the names of curves in so many columns."""
+        self._legend.setColumnCount(count)
+
     def set_axis(self, x: Array, title: str) -> None:
         """Draw over these values (m,), rising or falling, from now on."""
         self._x = np.asarray(x, float)

@@ -235,6 +235,7 @@ FORMATS = _Table(
             resembles_images=True,
             open=zarr.open_array,
             parts="Zarr",
+            axes=zarr.axes,
             notes=zarr.notes,
         ),
         "idx": Format("IDX", idx.is_idx, (".idx", ".gz"), idx.list_arrays, idx.read_array, labels=idx.labels),

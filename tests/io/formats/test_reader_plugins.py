@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gsp_studio as gs
+from gsp_studio.cli import main
 from gsp_studio.io.axes import Axis
 from gsp_studio.io.formats import plugins
 from gsp_studio.io.formats.array_entry import ArrayEntry, Format
@@ -76,7 +77,7 @@ def test_what_fails_is_one_sentence(opened, changes, told):
     assert "\n" not in str(error.value)
 
 
-def test_readers_that_cannot_be_loaded_are_told_where_nothing_else_opens_a_file(opened):
+def test_readers_that_cannot_be_loaded_are_told_where_nothing_else_opens_a_file_and_by_info(opened, capsys):
     for row, told in (
         ("text", "cannot be loaded: it is a str; accepted is a Format"),
         (_fail, 'the reader "toy" of the package toy_reader cannot be loaded: no way'),
@@ -85,5 +86,7 @@ def test_readers_that_cannot_be_loaded_are_told_where_nothing_else_opens_a_file(
         with pytest.raises(gs.DatasetError) as error:
             opened(row, b"TOY\x00\x01\x02")
         assert told in str(error.value)
+        assert main(["info"]) == 0
+        assert told in capsys.readouterr().out
     with pytest.raises(gs.DatasetError, match="is not a data set"):
         opened(Format(**(GOOD | {"recognises": _fail})), b"TOY\x00\x01\x02")

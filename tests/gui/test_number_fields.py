@@ -191,12 +191,11 @@ def test_a_number_that_is_typed_is_the_one_that_a_click_begins_with(faces_window
 def test_a_number_that_is_typed_is_the_one_that_a_key_of_the_menus_begins_with(faces_window: MainWindow) -> None:
     window, settings = faces_window, faces_window.session.settings
     seen: list[float] = []
-    window.prompts.export = lambda: seen.append(settings.params.sparsity)  # type: ignore[method-assign]
-    window.actions_by_name["export"].setEnabled(True)
+    window.session_menu.save = lambda: seen.append(settings.params.sparsity)  # type: ignore[method-assign]
     type_into(window.sparsity.number, "0,91", None)
     QTest.keyClick(window.sparsity.number, Key.Key_Control)
     assert settings.params.sparsity != 0.91, "a key that is held is none yet"
-    QTest.keyClick(window.sparsity.number, Key.Key_E, Ctrl)
+    QTest.keyClick(window.sparsity.number, Key.Key_S, Ctrl)
     assert seen == [0.91]
 
 

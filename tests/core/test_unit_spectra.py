@@ -7,7 +7,7 @@ from gsp_studio.core.unit_spectra import UNITS, in_units, unit_scales
 
 MEASURES = {
     "sum": lambda W: W.sum(axis=0),
-    "maximum": lambda W: W.max(axis=0),
+    "max": lambda W: W.max(axis=0),
     "norm": lambda W: np.linalg.norm(W, axis=0),
 }
 
@@ -27,8 +27,8 @@ def test_columns_have_the_unit_and_the_product_stays(unit, exponent):
 
 def test_as_they_are_and_what_is_no_unit():
     W, H = np.ones((3, 2), np.float32), np.ones((2, 5), np.float32)
-    assert in_units(W, H, "") == (W, H)
+    assert in_units(W, H, "none") == (W, H)
     assert in_units(W, H, "sum")[1].dtype == np.float32
-    assert set(UNITS) == {"", *MEASURES}
-    with pytest.raises(ValueError, match="is no unit of spectra; accepted are sum, maximum, norm, or"):
+    assert set(UNITS) == {"none", *MEASURES}
+    with pytest.raises(ValueError, match="is no unit of spectra; accepted are none, sum, max, norm"):
         unit_scales(W, "mean")

@@ -184,7 +184,7 @@ def test_spectra_are_curves_and_their_coefficients_a_picture(window: MainWindow,
     settle()
     assert "basis spectra of 60 bands" in window.montage._caption.text()
     assert window.data._facts["shape"].text() == "60 bands, 8 × 6 pixels"
-    assert window.data._facts["images"].text().startswith("48 spectra")
+    assert window.data._facts["images"].text().startswith("48 ")
     buffer = window.montage._buffer
     assert (buffer.height, buffer.width) == curve_shape(N)
     tile = buffer.pixels[: buffer.height, : buffer.width]

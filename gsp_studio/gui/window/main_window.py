@@ -310,9 +310,10 @@ class MainWindow(Themed, QMainWindow):
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._apply_scheme)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Esc leaves the tour from anywhere, when there is nothing to cancel."""
-        if event.key() == Qt.Key.Key_Escape and self.tour is not None:
-            self.tour.end()
+        """Esc leaves the tour, or the montage alone, from anywhere, when there is nothing to cancel."""
+        leave = self.focus.leave if self.tour is None else self.tour.end
+        if event.key() == Qt.Key.Key_Escape and (self.focus.is_on or self.tour is not None):
+            leave()
         else:
             super().keyPressEvent(event)
 

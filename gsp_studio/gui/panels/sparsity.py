@@ -252,6 +252,8 @@ class SparsityPanel(Themed, QWidget):
         """Offer a lower target where many basis images are single pixels."""
         from gsp_studio.core.diagnosis import is_dusty, single_pixels, target_without_dust
 
+        if shown is not None and shown.is_refining:
+            return  # words that change lay the window out anew, and iterates come many times a second
         lower = math.nan
         if shown is not None and is_dusty(shown.sparsities):
             lower = target_without_dust(shown.sparsities)

@@ -33,6 +33,8 @@ STABILITY = (
 #: How much sparser than its target a basis exceeds it; and the word for that.
 _SPARSER = 1e-3
 EXCEEDED = "exceeded"
+#: The word for a basis whose next iterates go on towards its target.
+REFINING = "refining"
 #: Basis images that are listed by their numbers; more are only counted.
 _FEW = 12
 
@@ -73,12 +75,19 @@ def plain_sparsity(W: Array) -> float:
     return float(np.mean(hoyer_sparsity(W)))
 
 
+def is_on_its_way(shown: DisplayedBasis) -> bool:
+    """Whether a basis is still being refined to its target: it follows the slider, so that is no verdict yet."""
+    return shown.is_refining and not (shown.meets_target and shown.attained <= shown.target + _SPARSER)
+
+
 def target_words(shown: DisplayedBasis | BasisPreview) -> str:
     """Target, attained sparsity and whether that is enough; a target below it is "exceeded"."""
     is_weighted = isinstance(shown, DisplayedBasis) and shown.is_weighted
     if math.isnan(shown.target):
         return f"no target   {'weighted ' * is_weighted}sparsity {shown.attained:.4f}"
-    if shown.attained < shown.target - TOLERANCE:
+    if isinstance(shown, DisplayedBasis) and is_on_its_way(shown):
+        word = REFINING
+    elif shown.attained < shown.target - TOLERANCE:
         word = "missed"
     elif isinstance(shown, DisplayedBasis) and not shown.meets_target:
         word = "H missed"

@@ -56,6 +56,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
     page_names, apart = _pages_of(form.names(path, entry), found.n_images)
     pages = max(1, len(page_names))
     is_mixed = pages > 1 and options.subset is None
+    equals = registry.equals_of(entries, entry) if key is None else []
     axes = source_axes.image_axes(of_array, found.axes, found.channel)
     if axis_of(axes, "band").is_plain:
         band = axis_beside(entries, entry, found.n_images, beside)
@@ -93,13 +94,14 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
             labels=options.labels,
             axes=options.axes,
         ),
-        is_guess=found.is_guess or is_mixed,
+        is_guess=found.is_guess or is_mixed or bool(equals),
         pages=pages,
         apart=apart,
         page_names=page_names,
         notes=(
             *((f"not said by the file, so guessed: {found.note}",) if found.is_guess else ()),
             *((mixed_pages("each moment has", pages, apart),) if is_mixed else ()),
+            *((_as_large(entry, equals),) if equals else ()),
             *entry.notes,
             *registry.notes(path, kind, entry),
             *axis_notes,
@@ -117,6 +119,13 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
         ways=found.ways,
         image_axes=axes,
     )
+
+
+def _as_large(taken: ArrayEntry, others: list[ArrayEntry]) -> str:
+    """Say that the file has other arrays of this size, and how one of these is read."""
+    listed = ", ".join(f'"{other.key}"' for other in others[:6]) + (", ..." if len(others) > 6 else "")
+    verb, which = ("is", "it") if len(others) == 1 else ("are", "one")
+    return f'"{taken.key}" is read; the file also holds {listed}, which {verb} as large: choose {which} by its key'
 
 
 def _pages_of(names: Sequence[str] | None, count: int) -> tuple[tuple[str, ...], int]:

@@ -83,6 +83,17 @@ class TestChip:
         assert current_theme().amber in colours(chip)
         assert current_theme().text not in colours(chip), "the icon is still that of a target that is met"
 
+    @pytest.mark.parametrize("attained", [0.6, 0.9])
+    def test_a_basis_that_follows_the_slider_is_not_judged(self, chip: ConstraintChip, attained: float) -> None:
+        """Its iterates are a step behind while the slider moves: no warning, no tick, until it comes to rest."""
+        shown = fakes.shown(DATA, 2, sparsities=np.full(2, attained), target=0.8, iterations=3, is_refining=True)
+        chip.set_shown(shown)
+        assert chip.text() == f"target s 0.8000   attained {attained:.4f}   refining"
+        assert chip.icon_name == ""
+        assert current_theme().amber not in colours(chip)
+        chip.set_shown(replace(shown, is_refining=False))
+        assert chip.text().endswith("missed" if attained < 0.8 else "exceeded")
+
     def test_nothing_without_a_basis(self, chip: ConstraintChip) -> None:
         blank = colours(chip)
         chip.set_shown(fakes.shown(DATA))

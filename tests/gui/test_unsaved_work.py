@@ -416,6 +416,21 @@ class TestOtherData:
         text = watched.session_menu.recent.actions()[0].text()
         assert text.startswith("Not saved: x.npy, 2 runs, 20")
 
+    def test_it_is_said_after_all_that_is_told_of_the_other_data(
+        self, watched: MainWindow, root: Path, other: Path
+    ) -> None:
+        """Else the sentence is gone from the status bar before it can be read."""
+        finish_runs(watched)
+        lines: list[str] = []
+        watched.session.logged.connect(lines.append)
+        opened: list[int] = []
+        watched.session.datasetChanged.connect(lambda _: opened.append(len(lines)))
+        watched.prompts.open(other)
+        wait_until(lambda: any("was autosaved" in line for line in lines))
+        [told] = [k for k, line in enumerate(lines) if "was autosaved" in line]
+        [about] = [k for k, line in enumerate(lines) if line.startswith("y.npy")]
+        assert opened[0] <= about < told
+
     def test_it_comes_back_from_the_menu_and_the_other_one_is_kept_then(
         self, watched: MainWindow, root: Path, other: Path
     ) -> None:

@@ -11,7 +11,16 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.gui.state import TOLERANCE, BasisPreview, Capabilities, DisplayedBasis, RunEntry
-from gsp_studio.gui.texts import EXCEEDED, about_stability, error_name, error_words, plain_sparsity, target_words
+from gsp_studio.gui.texts import (
+    EXCEEDED,
+    REFINING,
+    about_stability,
+    error_name,
+    error_words,
+    is_on_its_way,
+    plain_sparsity,
+    target_words,
+)
 from gsp_studio.gui.theme import current_theme, pixmap
 from gsp_studio.nouns import IMAGES, Nouns
 
@@ -83,7 +92,8 @@ class ConstraintChip(QWidget):
             self._met, text = True, ""
             self.setToolTip("")
         else:
-            self._met, text = math.isnan(shown.target) or shown.meets_target, target_words(shown)
+            text = target_words(shown)
+            self._met = math.isnan(shown.target) or shown.meets_target or is_on_its_way(shown)
         self._least = math.nan if shown is None else float(shown.W.min(initial=0.0))
         self._is_afar = shown is not None and not shown.has_coefficients
         self._shown = shown
@@ -157,10 +167,10 @@ class ConstraintChip(QWidget):
 
     @property
     def icon_name(self) -> str:
-        """A tick where the target is reached and nothing speaks against the basis; "" for a sparser basis."""
+        """A tick where the target is reached and nothing speaks against the basis; "" for a sparser or moving one."""
         if not self._met or self._is_cautious:
             return "warning"
-        return "" if self._text.endswith(EXCEEDED) else "check"
+        return "" if self._text.endswith((EXCEEDED, REFINING)) else "check"
 
     def text(self) -> str:
         """Return text."""

@@ -123,12 +123,13 @@ class Autosave(QObject):
         recovery, session = self._recovery, self._session
         if recovery is None or session.dataset is None:
             return
+        told = ""
         if is_wanted:
             self.save()
             runs = session.runs.entries
             about = f"{plural(len(runs), 'run') if runs else 'what was made'} of {session.dataset.name}"
-            session.logged.emit(f"Unsaved work ({about}) was autosaved: File > Recent sessions opens it again.")
-        self._leave(recovery, is_wanted)
+            told = f"Unsaved work ({about}) was autosaved: File > Recent sessions opens it again."
+        self._leave(recovery, is_wanted, told)
         self._recovery = type(recovery)(recovery.folder.parent)
 
     def begin_anew(self) -> None:
@@ -145,14 +146,22 @@ class Autosave(QObject):
                 self.save()
             self._leave(self._recovery, is_wanted)
 
-    def _leave(self, recovery: Recovery, is_wanted: bool) -> None:
-        def leave() -> None:
+    def _leave(self, recovery: Recovery, is_wanted: bool, told: str = "") -> None:
+        """Close the folder or remove it, then say so: after what is said of the data that came meanwhile."""
+
+        def leave() -> bool:
             if is_wanted and recovery.has_work:
                 recovery.close()
-            else:
-                recovery.discard()
+                return True
+            recovery.discard()
+            return False
 
-        self._tasks.submit(leave, lambda _: self.foldersChanged.emit())
+        def left(is_kept: bool) -> None:
+            self.foldersChanged.emit()
+            if is_kept and told:
+                self._session.logged.emit(told)
+
+        self._tasks.submit(leave, left)
 
     def _note_phase(self, phase: Phase) -> None:
         """Write a run that begins within its first seconds."""

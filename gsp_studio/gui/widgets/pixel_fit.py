@@ -45,7 +45,6 @@ class PixelFit(QWidget):
         self._mean: Array | None = None
         self._sample, self._band = 0, -1
         self._fit: tuple[Array, Array] | None = None
-        self.plot.set_legend_columns(2)
         split = QSplitter(Qt.Orientation.Horizontal)
         split.setChildrenCollapsible(False)
         split.addWidget(self.scene)

@@ -432,7 +432,7 @@ class TestCurves:
         wait_until(lambda: networks.curves.accuracy.state != "going")
         found = networks.curves.accuracy
         assert (found.state, found.problem) == ("done", "")
-        assert found.images == "some digits: 1,797 images, values as they are"
+        assert found.images == "some digits: 1\u202f797 images, values as they are"
         assert (found.about, found.caution) == ("GSP, each layer", "")
         assert found.dense == np.mean(np.argmax(hidden @ last.T, axis=1) == target)
         assert found.dense > 0.8

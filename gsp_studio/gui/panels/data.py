@@ -9,7 +9,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from gsp_studio.backends.blocks import BlockMatrix
-from gsp_studio.gui.texts import memory, plural
+from gsp_studio.gui.texts import grouped, memory, plural
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, ElidedLabel, label, plain
 from gsp_studio.gui.widgets.dataset_pictures import pictures_of
@@ -94,7 +94,7 @@ class DataPanel(Themed, QWidget):
         size = memory(dataset.X.nbytes)
         if isinstance(dataset.X, BlockMatrix):
             size = f"{memory(dataset.X.source_bytes)} on the disk"
-        self._facts["images"].setText(f"{n:,}".replace(",", "\u202f") + f"  ({size})")
+        self._facts["images"].setText(f"{grouped(n)}  ({size})")
         colour = "in colour, " if dataset.channels == 3 else ""
         order = "by rows" if dataset.order == "C" else "by columns"
         if dataset.grid is not None:

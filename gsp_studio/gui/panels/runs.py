@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from gsp_studio.gui.state import Phase, Progress, RunEntry
+from gsp_studio.gui.texts import grouped
 from gsp_studio.gui.widgets.controls import LineEdit, label
 from gsp_studio.gui.widgets.run_table import (
     NAME,
@@ -314,7 +315,7 @@ class RunsPanel(QWidget):
         further = menu.addMenu("&Continue for")
         further.setEnabled(self._can_show)
         for n_iter in _FURTHER:
-            further.addAction(f"{n_iter:,} more iterations", partial(self.continueRequested.emit, place, n_iter))
+            further.addAction(f"{grouped(n_iter)} more iterations", partial(self.continueRequested.emit, place, n_iter))
         if self._window is not None:
             menu.addActions([self._window.action(name) for name in _ABOUT_SHOWN])
             add("Co&mpare it with another run", partial(self._window.show_view, "Compare"))

@@ -14,7 +14,7 @@ from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.question import ask, is_confirmed, path_to_write
 from gsp_studio.gui.session_file.recent import RecentSession, RecentSessions
 from gsp_studio.gui.session_file.store import SUFFIX, SessionStore
-from gsp_studio.gui.texts import plural
+from gsp_studio.gui.texts import grouped, plural
 from gsp_studio.io.logfile import log_folder
 
 if TYPE_CHECKING:
@@ -174,7 +174,9 @@ class SessionFileMenu(QObject):
         left = entry.spec.params.max_iter - result.n_iter
         if left < 1:
             return
-        sentence = f"{entry.name} was interrupted after {plural(result.n_iter, 'iteration')}; {left:,} were left."
+        sentence = (
+            f"{entry.name} was interrupted after {plural(result.n_iter, 'iteration')}; {grouped(left)} were left."
+        )
         more = "Continued, a new run begins with its factors. Run > Continue does the same later."
         ask(self._window, sentence, more, "Continue it", lambda: control.continue_run(runs.index_of(number), left))
 

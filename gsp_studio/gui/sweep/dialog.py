@@ -35,7 +35,7 @@ from gsp_studio.gui.state import Phase
 from gsp_studio.gui.sweep.grid_form import GridForm
 from gsp_studio.gui.sweep.heat_map import HeatMap
 from gsp_studio.gui.sweep.heat_tiles import MEASURES, Tile, tiles_of, word_of
-from gsp_studio.gui.texts import duration, milliseconds, percent, plural
+from gsp_studio.gui.texts import duration, grouped, milliseconds, percent, plural
 from gsp_studio.gui.widgets.controls import Button, ComboBox, ElidedLabel, canvas, label, plain, reserve
 
 _WORDS = (
@@ -290,7 +290,7 @@ class SweepDialog(QDialog):
 
     def _standing(self, done: int, total: int) -> str:
         poll = self._poll
-        text = f"{done:,} of {plural(total, 'run')} done".replace(",", "\u202f")
+        text = f"{grouped(done)} of {plural(total, 'run')} done"
         for stage in (Stage.FAILED, Stage.CANCELLED):
             count = poll.count(stage)
             text += f"  ·  {count} {stage.value}" if count else ""

@@ -143,6 +143,25 @@ def test_escape_drops_a_stroke(panel: WeightsPanel, window: MainWindow) -> None:
     assert window.session.settings.weights is None
 
 
+def test_a_stroke_goes_on_until_the_last_button_is_up(panel: WeightsPanel, window: MainWindow) -> None:
+    curve, view = curve_of(panel), curve_of(panel).viewport()
+    QTest.mousePress(view, LEFT, pos=curve.place_of(3, 0.8).toPoint())
+    QTest.mouseMove(view, curve.place_of(6, 0.8).toPoint())
+    QTest.mousePress(view, RIGHT, pos=curve.place_of(6, 0.8).toPoint())
+    QTest.mouseRelease(view, RIGHT, pos=curve.place_of(6, 0.8).toPoint())
+    assert curve.is_painting
+    QTest.mouseMove(view, curve.place_of(9, 0.8).toPoint())
+    QTest.mouseRelease(view, LEFT, pos=curve.place_of(9, 0.8).toPoint())
+    settle()
+    assert not curve.is_painting
+    weights = window.session.settings.weights
+    assert weights is not None
+    np.testing.assert_array_equal(curve.weights[0], weights)
+    assert min(weights[3:10]) > 0.5
+    window.session.undo.stack.undo()
+    np.testing.assert_array_equal(curve.weights, FLOOR)
+
+
 def test_weights_and_mask_are_kept_in_the_session_and_in_run_json(
     panel: WeightsPanel, window: MainWindow, tmp_path: Path
 ) -> None:

@@ -204,8 +204,10 @@ class WeightCurve(Themed, pg.PlotWidget):  # type: ignore[misc]
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """End the stroke when the last button is up."""
+        if event.buttons() & (_PAINTING[0] | _PAINTING[1]):
+            return
         before, self._before, self._stroke = self._before, None, None
-        if event.buttons() & (_PAINTING[0] | _PAINTING[1]) or before is None:
+        if before is None:
             return
         changed = np.flatnonzero(before[0] != self.weights[0])
         if len(changed):

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from handling import settle, tile_centre, wait_until
 from PIL import Image
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QContextMenuEvent, QGuiApplication
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QWidget
 
@@ -83,6 +83,29 @@ def test_pictures_are_saved(compared: MainWindow, tmp_path: Path, monkeypatch: p
     assert saved.shape == (wanted.height(), wanted.width(), 3)
     for row, column in ((5, 5), (wanted.height() // 2, wanted.width() // 3), (wanted.height() - 3, 4)):
         assert saved[row, column].tolist() == list(wanted.pixelColor(column, row).getRgb()[:3])
+
+
+def test_the_picture_that_is_saved_is_that_when_it_was_chosen(
+    compared: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = compared.compare
+    QTest.mouseClick(panel.mode.buttons[1], LEFT)  # Flicker
+    settle()
+    view = panel.turning
+    first, wanted = view._title, view.picture()
+
+    def choose(*_: object) -> tuple[str, str]:
+        panel.turn_over()  # as its timer does under the dialog
+        assert view._title != first
+        return str(tmp_path / "one.png"), ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    event = QContextMenuEvent(QContextMenuEvent.Reason.Mouse, view.rect().center(), view.mapToGlobal(QPoint(40, 40)))
+    QApplication.sendEvent(view, event)
+    [menu] = view.findChildren(QMenu)
+    menu.actions()[1].trigger()
+    menu.close()
+    assert QImage(str(tmp_path / "one.png")).convertToFormat(wanted.format()) == wanted
 
 
 # Scale bars

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import fakes
 import numpy as np
 import pytest
 from handling import settle, tile_centre, wait_until
@@ -60,6 +61,22 @@ def test_a_picture_is_saved_in_the_colours_on_the_screen(
     window.session.failed.connect(lambda sentence, details: failed.append(sentence))
     window.actions_by_name["save picture"].trigger()
     assert "tile.png" in failed[0]
+
+
+def test_a_picture_of_data_that_are_gone_meanwhile_is_saved(
+    faces_window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = faces_window
+    wanted = expected(window, pick(window, 3))
+
+    def choose(*_: object) -> tuple[str, str]:
+        window.session.set_dataset(fakes.dataset())
+        return str(tmp_path / "tile.png"), ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    window.actions_by_name["save picture"].trigger()
+    pixels = np.asarray(Image.open(tmp_path / "tile.png").convert("L"))
+    np.testing.assert_allclose(pixels, wanted, atol=1.5)
 
 
 def test_a_tile_is_dragged_out_as_a_png(faces_window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:

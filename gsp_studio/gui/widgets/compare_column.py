@@ -33,7 +33,7 @@ _UNIT = "Of images of length 1. Point at a basis image to see the values of its 
 class CellView(QWidget):
     """Basis images in cells above a bar of their colours."""
 
-    saveRequested = Signal(object, str, str)  # what makes a QImage, its name, and what it is
+    saveRequested = Signal(object, str, str)  # a QImage, its name, and what it is
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -95,7 +95,7 @@ class CellView(QWidget):
         QGuiApplication.clipboard().setImage(self.picture())
 
     def _save(self) -> None:
-        self.saveRequested.emit(self.picture, f"compare-{self._title}", f"The picture of {self._title}")
+        self.saveRequested.emit(self.picture(), f"compare-{self._title}", f"The picture of {self._title}")
 
     def picture(self) -> QImage:
         """All images, each of their pixels a square, above the bar of their colours."""

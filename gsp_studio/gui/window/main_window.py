@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -220,7 +219,7 @@ class MainWindow(Themed, QMainWindow):
         """A field that is left gives the focus to the view in front."""
         self.setFocusProxy(self.centre.keyboard or self.arrangement.panel(MontagePanel).view)
 
-    def save_picture(self, picture: Callable[[], QImage], name: str, what: str) -> None:
+    def save_picture(self, picture: QImage, name: str, what: str) -> None:
         """Ask where a picture is to be written; `name` is proposed, `what` it is told."""
         self.pictures.save(picture, self.pictures.name_of(name), what)
 

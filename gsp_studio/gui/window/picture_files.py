@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,7 @@ class PictureFiles(QObject):
         stem = "" if dataset is None else _plain(Path(dataset.name).stem)
         return f"{'-'.join(filter(None, (stem, _plain(what))))}.png"
 
-    def save(self, picture: Callable[[], QImage], name: str, what: str) -> None:
+    def save(self, picture: QImage, name: str, what: str) -> None:
         """Ask for a place for a picture, `name` proposed, and write it there; `what` it is, for the message."""
         folder = Path(str(self._settings.value("pictures", str(Path.home()))))
         chosen, _ = QFileDialog.getSaveFileName(
@@ -43,7 +42,7 @@ class PictureFiles(QObject):
         from gsp_studio.io.atomic import write_whole
 
         try:
-            write_whole(path, lambda part: part.write_bytes(png_of(picture())))
+            write_whole(path, lambda part: part.write_bytes(png_of(picture)))
         except (OSError, ValueError) as error:
             self._session.failed.emit(*error_texts(error, is_loss=True))
             return

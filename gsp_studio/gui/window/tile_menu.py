@@ -134,7 +134,7 @@ class TileMenu(QObject):
     def save(self) -> None:
         """Ask where the picture of the selected basis image is to be written."""
         basis = self._session.display.selected
-        self._files.save(lambda: self.picture(basis), self._name(basis), f"The picture of basis {basis + 1}")
+        self._files.save(self.picture(basis), self._name(basis), f"The picture of basis {basis + 1}")
 
     def _name(self, basis: int) -> str:
         return self._files.name_of(f"basis{basis + 1}")

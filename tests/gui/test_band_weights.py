@@ -162,6 +162,19 @@ def test_a_stroke_goes_on_until_the_last_button_is_up(panel: WeightsPanel, windo
     np.testing.assert_array_equal(curve.weights, FLOOR)
 
 
+def test_a_brush_set_back_after_other_data_is_as_large_as_the_bar_says(panel: WeightsPanel, window: MainWindow) -> None:
+    curve, bar = curve_of(panel), panel.surface.curve_bar
+    QTest.mouseClick(bar.tools[BRUSH], LEFT)
+    bar.diameter.setValue(10)
+    assert curve.tool.diameter == 10
+    X = np.asfortranarray(np.random.default_rng(2).random((240, 12)) + 0.1)
+    window.session.set_dataset(Dataset(X, (1, 240), "F", "finer", [f"pixel {k}" for k in range(12)], grid=(3, 4)))
+    settle()
+    assert curve.tool.diameter == bar.diameter.value() == 20
+    bar.diameter.setValue(10)
+    assert curve.tool.diameter == 10
+
+
 def test_weights_and_mask_are_kept_in_the_session_and_in_run_json(
     panel: WeightsPanel, window: MainWindow, tmp_path: Path
 ) -> None:

@@ -71,7 +71,8 @@ class CurveBar(Themed, QWidget):
         self.diameter.setRange(1, max(1, count))
         self.diameter.setValue(max(1, round(count / 12)))
         self.diameter.blockSignals(False)
-        return self._read()
+        self._tool = self._read()
+        return self._tool
 
     def set_range(self, first: int, last: int) -> None:
         """Offer a range of bands, from 0; -1 for none."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.core.nmf import Edit, Iterate, Params, Result, Stop
@@ -52,6 +54,18 @@ class RunSpec:
     mask: npt.NDArray[Any] | None = None
     fingerprint: str = ""
     scheduler: str = ""
+
+    @cached_property
+    def missing(self) -> float:
+        """Share of the entries that the mask leaves out."""
+        if self.mask is None:
+            return 0.0
+        return float(np.mean(self.mask == 0 if self.mask.dtype.kind == "f" else self.mask))
+
+    def has_mask_of(self, other: RunSpec) -> bool:
+        """Whether another run leaves out the same entries by its mask."""
+        one, two = self.mask, other.mask
+        return one is two or (one is not None and two is not None and np.array_equal(one, two))
 
     def record(self, interventions: Sequence[Intervention] = ()) -> RunRecord:
         """Return all that repeats the run, with what it took on its way."""

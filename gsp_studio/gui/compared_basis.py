@@ -16,6 +16,7 @@ from gsp_studio.nouns import Nouns
 
 if TYPE_CHECKING:
     from gsp_studio.core.results import Record
+    from gsp_studio.engine.run import RunSpec
 
 #: Key of the basis on the screen; those of runs are their numbers, from 1 on.
 ON_SCREEN = 0
@@ -50,6 +51,8 @@ class ComparedBasis:
         What the error is called: those of other measures are other numbers.
     entries : str
         Share of the entries that the error is about, in words; "" for all.
+    spec : RunSpec or None
+        The run that the basis comes from, whose mask says which entries these are.
     is_weighted : bool
         Whether the sparsities are those of weighted pixels.
     seconds : float
@@ -67,6 +70,7 @@ class ComparedBasis:
     error: float = math.nan
     measure: str = "error"
     entries: str = ""
+    spec: RunSpec | None = None
     is_weighted: bool = False
     seconds: float = math.nan
     records: tuple[Record, ...] = ()
@@ -88,13 +92,13 @@ class ComparedBasis:
         basis = (shown.W, shown.order, shown.sparsities)
         error = (shown.error, error_name(shown), of_entries(entry))
         of = (entry.number, entry.name, entry.label)
-        return cls(*of, *basis, *error, shown.is_weighted, entry.seconds, entry.records)
+        return cls(*of, *basis, *error, entry.spec, shown.is_weighted, entry.seconds, entry.records)
 
     @classmethod
     def of_screen(cls, shown: DisplayedBasis, runs: Sequence[RunEntry]) -> ComparedBasis:
         """Return the basis on the screen, which is the result of none of these runs but may come from one."""
         parents = [entry for entry in runs if entry.pinned.origin == shown.origin]
-        entries = of_entries(parents[0]) if parents else ""
+        entries, spec = (of_entries(parents[0]), parents[0].spec) if parents else ("", None)
         target = "no target" if math.isnan(shown.target) else f"s = {shown.target:.3f}"
         how = "projected" if not math.isnan(shown.baseline) else "as it is"
         if shown.iterations:
@@ -102,8 +106,14 @@ class ComparedBasis:
         label = f"{target}, {how}, {shown.origin}"
         return cls(
             *(ON_SCREEN, "On the screen", label, shown.W, shown.order, shown.sparsities),
-            *(shown.error, error_name(shown), entries, shown.is_weighted),
+            *(shown.error, error_name(shown), entries, spec, shown.is_weighted),
         )
+
+    def is_about_entries_of(self, other: ComparedBasis) -> bool:
+        """Whether both errors are about the same entries."""
+        if self.entries != other.entries:
+            return False
+        return self.spec is None or other.spec is None or self.spec.has_mask_of(other.spec)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +153,7 @@ class Comparison:
         by = "" if math.isnan(one.error - first.error) else f" ({points(one.error - first.error)})"
         if one.measure != first.measure:
             by = " (another measure: no difference)"
-        elif one.entries != first.entries:
+        elif not one.is_about_entries_of(first):
             by = " (other entries: no difference)"
         more = signed(one.seconds - first.seconds, 2)
         return error + by, sparsity + _time_words(one, "" if math.isnan(one.seconds - first.seconds) else more)

@@ -256,8 +256,9 @@ def remark_words(before: RunEntry, after: RunEntry, nouns: Nouns) -> str:
 
 def of_entries(entry: RunEntry) -> str:
     """Say which share of the entries the error of a run is about; "" where that is all of them."""
-    left_out = entry.choice.params.held_out
-    return f" of {100 - 100 * left_out:g} % of the entries" if left_out else ""
+    held_out, missing = entry.choice.params.held_out, entry.spec.missing
+    share = 100 * (1 - held_out) * (1 - missing)
+    return f" of {share:.5g} % of the entries" if held_out or missing else ""
 
 
 def about_run(entry: RunEntry) -> str:

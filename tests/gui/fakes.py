@@ -11,7 +11,7 @@ import numpy as np
 
 from gsp_studio.core.metrics import GramError
 from gsp_studio.core.sparsity import hoyer_sparsity
-from gsp_studio.engine.run import FinishReason, Outcome, Record
+from gsp_studio.engine.run import FinishReason, Outcome, Record, RunSpec
 from gsp_studio.gui.state import Capabilities, DisplayedBasis, RunEntry, RunSettings, UnprojectedBasis
 from gsp_studio.io.dataset import Dataset
 
@@ -75,12 +75,13 @@ def record(n_iter: int, error: float = 0.1, sparsity: float = 0.5, target: float
 
 def run_entry(number: int, data: Dataset, reason: FinishReason = FinishReason.MAX_ITER, **changes: Any) -> RunEntry:
     """A run that has ended after 20 iterations."""
+    choice = RunSettings().with_params(rank=5, sparsity=0.5)
     outcome = Outcome(SimpleNamespace(n_iter=20, backend="cpu, 2 threads"), reason)  # type: ignore[arg-type]
     return RunEntry(
         number=number,
-        choice=RunSettings().with_params(rank=5, sparsity=0.5),
+        choice=choice,
         label="PSNMF, rank 5, s = 0.500",
-        spec=None,  # type: ignore[arg-type]
+        spec=RunSpec(data.X, choice.params),
         outcome=outcome,
         records=tuple(record(k) for k in range(1, 21)),
         pinned=pinned(data),

@@ -413,6 +413,21 @@ def test_errors_of_other_entries_are_said_and_not_subtracted(panel: ComparePanel
     assert "error 12.500 % of 98 % of the entries (+0.000 points)" in words(panel)
 
 
+def test_errors_of_runs_with_other_masks_are_not_subtracted(panel: ComparePanel) -> None:
+    first, second = entry(1, 0), entry(2, 1)
+    mask = np.zeros(DATA.X.shape, bool)
+    mask[:3] = True
+    masked = replace(second, spec=replace(second.spec, mask=mask))
+    panel.set_runs([first, masked])
+    panel.set_comparison(compare_runs(first, masked))
+    assert "error 12.500 % of 75 % of the entries (other entries: no difference)" in words(panel)
+    same, other = (replace(first, spec=replace(first.spec, mask=one)) for one in (mask.copy(), mask[::-1]))
+    panel.set_comparison(compare_runs(same, masked))
+    assert "error 12.500 % of 75 % of the entries (+0.000 points)" in words(panel)
+    panel.set_comparison(compare_runs(other, masked))
+    assert "error 12.500 % of 75 % of the entries (other entries: no difference)" in words(panel)
+
+
 def test_errors_of_other_measures_are_named_and_not_subtracted(panel: ComparePanel) -> None:
     first, second = entry(1, 0), of_kl(entry(2, 1))
     panel.set_runs([first, second])

@@ -314,6 +314,15 @@ def test_an_error_of_fewer_entries_is_marked(panel: RunsPanel) -> None:
     assert "98 %" not in tips[0]
 
 
+def test_an_error_under_a_mask_is_marked(panel: RunsPanel) -> None:
+    plain = fakes.run_entry(1, fakes.dataset())
+    mask = np.arange(12 * 12).reshape(12, 12) < 36
+    panel.set_runs([plain, replace(plain, number=2, spec=replace(plain.spec, mask=mask))], 0)
+    assert [cell_text(panel.table, row, 5) for row in (0, 1)] == ["12.500 %", "12.500 %*"]
+    tip = panel.table.model().index(1, 5).data(Qt.ItemDataRole.ToolTipRole)
+    assert "* error of 75 % of the entries" in tip
+
+
 def test_an_error_of_another_measure_is_marked(panel: RunsPanel) -> None:
     plain = fakes.run_entry(1, fakes.dataset())
     gram = SimpleNamespace(measure="kl", rows=None)

@@ -166,6 +166,11 @@ class TestChip:
         assert len(_better_than((here, better), 0)) == 1
         held_out = replace(better, choice=better.choice.with_params(held_out=0.02))
         assert _better_than((here, held_out), 0) == ()
+        mask = np.eye(*DATA.X.shape, dtype=bool)
+        masked = replace(better, spec=replace(better.spec, mask=mask))
+        assert _better_than((here, masked), 0) == ()
+        beside = replace(here, spec=replace(here.spec, mask=mask.copy()))
+        assert len(_better_than((beside, masked), 0)) == 1
 
     def test_a_run_is_no_rival_by_an_error_or_a_sparsity_of_another_kind(self, chip: ConstraintChip) -> None:
         here = fakes.run_entry(1, DATA, sparsities=np.full(5, 0.5), error=0.2)

@@ -245,6 +245,7 @@ def _are_comparable(one: RunEntry, other: RunEntry) -> bool:
         len(one.shown.order) == len(other.shown.order)
         and error_name(one.shown) == error_name(other.shown)
         and one.choice.params.held_out == other.choice.params.held_out
+        and one.spec.has_mask_of(other.spec)
         and one.shown.is_weighted is other.shown.is_weighted
     )
 

@@ -135,6 +135,23 @@ def test_abundances_are_chosen_in_words(window: MainWindow) -> None:
     assert panel.abundances.currentText() == "sum to one, exactly", "a run with both is refused in a sentence"
 
 
+def test_the_choice_that_is_there_keeps_its_values_when_it_is_chosen_again(window: MainWindow) -> None:
+    session, panel = window.session, window.findChild(ModelPanel)
+    assert panel is not None
+    choose(panel.abundances, "few materials a pixel")
+    session.settings.set_sparsity_h(0.6)
+    choose(panel.abundances, "few materials a pixel")
+    assert session.settings.params.sparsity_h == 0.6
+    session.settings.set_choice(session.settings.choice.with_params(sparsity_h=None, sum_to_one=0.2))
+    assert panel.abundances.currentText() == "sum to one, softly"
+    choose(panel.abundances, "sum to one, softly")
+    assert session.settings.params.sum_to_one == 0.2
+    choose(panel.abundances, "free")
+    assert session.settings.params.sum_to_one == 0
+    choose(panel.abundances, "sum to one, softly")
+    assert session.settings.params.sum_to_one == 0.5
+
+
 def test_images_have_no_abundances(faces_window: MainWindow) -> None:
     panel = faces_window.findChild(ModelPanel)
     assert panel is not None

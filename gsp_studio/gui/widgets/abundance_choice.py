@@ -34,12 +34,12 @@ class AbundanceChoice(ComboBox):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._rank = 1
+        self._rank, self._key = 1, FREE
         for key, (text, said) in _CHOICES.items():
             self.addItem(text, key)
             self.setItemData(self.count() - 1, said, Qt.ItemDataRole.ToolTipRole)
         self.setAccessibleName("Abundances")
-        self.activated.connect(lambda _: self.edited.emit(self._values()))
+        self.activated.connect(lambda _: self._take())
 
     def set_params(self, params: Params) -> None:
         """Show the choice that these parameters are."""
@@ -49,8 +49,13 @@ class AbundanceChoice(ComboBox):
             key = EXACT if params.sum_to_one == 1 else SOFT
         elif params.sparsity_h:
             key = FEW
+        self._key = key
         self.setCurrentIndex(self.findData(key))
         self.setToolTip(_CHOICES[key][1])
+
+    def _take(self) -> None:
+        if self.currentData() != self._key:  # the same one again would put its own values in place of a hand's
+            self.edited.emit(self._values())
 
     def _values(self) -> dict[str, Any]:
         from gsp_studio.engine.proposal import sparsity_of_few

@@ -330,6 +330,55 @@ def test_a_basis_of_dust_offers_a_lower_target_to_a_click(panel: SparsityPanel) 
     assert not panel.advice.isVisible()
 
 
+DUST = np.array([1.0] * 7 + [0.5, 0.6, 0.637])
+
+
+def test_the_tip_of_the_offer_is_that_of_the_basis_on_the_screen(panel: SparsityPanel) -> None:
+    fair = fakes.shown(fakes.dataset(), 10, target=0.85)
+    panel.set_shown(replace(fair, sparsities=DUST))
+    assert "s = 0.85 is more" in panel.advice.toolTip()
+    panel.set_shown(replace(fair, sparsities=DUST, target=0.9))
+    assert panel.advice.text() == "Dust: try s = 0.57"
+    assert "s = 0.90 is more" in panel.advice.toolTip()
+
+
+def test_the_offer_names_what_the_data_are(panel: SparsityPanel) -> None:
+    data = replace(fakes.dataset(1, 12, n=6), grid=(2, 3))
+    panel.set_dataset(data)
+    panel.set_shown(replace(fakes.shown(data, 10, target=0.85), sparsities=DUST))
+    assert panel.advice.toolTip().startswith("7 of 10 basis spectra have a single band or none")
+
+
+def test_nothing_is_offered_or_withdrawn_while_a_run_iterates(panel: SparsityPanel) -> None:
+    fair = fakes.shown(fakes.dataset(), 10, target=0.85)
+    dusty = replace(fair, sparsities=DUST)
+    for phase in (Phase.RUNNING, Phase.PAUSED, Phase.CANCELLING):
+        panel.set_phase(phase)
+        panel.set_shown(dusty)
+        assert not panel.advice.isVisible()
+    panel.set_phase(Phase.IDLE)
+    assert panel.advice.isVisible(), "judged when the run has ended"
+    panel.set_phase(Phase.RUNNING)
+    panel.set_shown(fair)
+    assert panel.advice.isVisible()
+    panel.set_phase(Phase.IDLE)
+    assert not panel.advice.isVisible()
+
+
+def test_nothing_is_offered_while_the_slider_is_held(panel: SparsityPanel) -> None:
+    dusty = replace(fakes.shown(fakes.dataset(), 10, target=0.85), sparsities=DUST)
+    for slider in (panel.slider, panel.slider_h):
+        panel.set_shown(replace(dusty, sparsities=np.full(10, 0.8)))
+        assert not panel.advice.isVisible()
+        start = slider.handle_position().toPoint()
+        QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=start)
+        QTest.mouseMove(slider, start + QPoint(40, 0))
+        panel.set_shown(dusty)
+        assert not panel.advice.isVisible()
+        QTest.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=start + QPoint(40, 0))
+        assert panel.advice.isVisible()
+
+
 def test_a_dense_target_is_not_undercut(panel: SparsityPanel) -> None:
     shown = fakes.shown(fakes.dataset(), 4, target=0.3)
     panel.set_shown(replace(shown, sparsities=np.array([1.0, 1.0, 0.4, 0.5])))

@@ -17,10 +17,12 @@ from gsp_studio.gui.widgets.slider import SparsitySlider
 from gsp_studio.gui.widgets.sparsity_bars import SparsityBars
 from gsp_studio.gui.widgets.sparsity_input import SparsityInput
 from gsp_studio.gui.widgets.worded import word_label, word_tip
+from gsp_studio.nouns import IMAGES
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
     from gsp_studio.gui.session.session import Session
+    from gsp_studio.io.dataset import Dataset
 
 _WIDEST = "stopped after 888 iterations: error 88.888 %   projected 88.888 %"
 _TEACH = (
@@ -85,7 +87,7 @@ class SparsityPanel(Themed, QWidget):
         self._advised = math.nan
         self._pinned: UnprojectedBasis | None = None
         self._locked: dict[int, float] = {}
-        self._phase = Phase.STARTING
+        self._phase, self._nouns = Phase.STARTING, IMAGES
         self.number_h.setSpecialValueText("off")
         self._build_reset()
         self._lay_out()
@@ -100,6 +102,7 @@ class SparsityPanel(Themed, QWidget):
         self.bars.activated.connect(self._lock)
         self.unlock.clicked.connect(self.unlockRequested)
         self.advice.clicked.connect(lambda: self._input.enter(self._advised))
+        self.settled.connect(lambda: self._advise(self._shown))
         self.advice.hide()
         self.set_locked({})
         self.set_pinned(None)
@@ -114,6 +117,7 @@ class SparsityPanel(Themed, QWidget):
     def attach(self, session: Session, window: Requests) -> None:
         """Show the state of a session, and change it as the user asks."""
         session.phaseChanged.connect(self.set_phase)
+        session.datasetChanged.connect(self.set_dataset)
         session.settings.choiceChanged.connect(self.set_choice)
         session.basis.pinnedChanged.connect(self.set_pinned)
         session.basis.lockedChanged.connect(self.set_locked)
@@ -173,6 +177,10 @@ class SparsityPanel(Themed, QWidget):
         box.addLayout(each)
         box.addWidget(self.bars)
 
+    def set_dataset(self, dataset: Dataset) -> None:
+        """Tell about bases of these data from now on."""
+        self._nouns = dataset.nouns
+
     def set_view(self, view: View) -> None:
         """Show the bars here, or leave them to the tiles."""
         for part in (self._bars_title, self.bars):
@@ -201,6 +209,8 @@ class SparsityPanel(Themed, QWidget):
         """Say whether the slider projects or steers."""
         self._phase = phase
         self._tell_pinned()
+        if self._shown is not None:
+            self._advise(self._shown)
 
     def set_pinned(self, pinned: UnprojectedBasis | None) -> None:
         """Mark the sparsity of the basis that is projected; None: there is none yet."""
@@ -252,20 +262,22 @@ class SparsityPanel(Themed, QWidget):
         """Offer a lower target where many basis images are single pixels."""
         from gsp_studio.core.diagnosis import is_dusty, single_pixels, target_without_dust
 
-        if shown is not None and shown.is_refining:
+        is_moving = self._phase.is_run or self.slider.is_dragged or self.slider_h.is_dragged
+        if shown is not None and (shown.is_refining or is_moving):
             return  # words that change lay the window out anew, and iterates come many times a second
         lower = math.nan
         if shown is not None and is_dusty(shown.sparsities):
             lower = target_without_dust(shown.sparsities)
         is_offered = shown is not None and lower < shown.target
-        if shown is not None and is_offered and lower != self._advised:
+        if shown is not None and is_offered:
             self._advised = lower
             self.advice.setText(f"Dust: try s = {lower:.2f}")
-            self.advice.setToolTip(
+            tip = (
                 f"{single_pixels(shown.sparsities)} of {len(shown.sparsities)} basis images have a single pixel or "
                 f"none:\ns = {shown.target:.2f} is more than these data bear at this rank. {lower:.2f} is the average "
                 "sparsity\nof the others."
             )
+            self.advice.setToolTip(self._nouns.of(tip))
         if is_offered == self.advice.isHidden():
             self.advice.setVisible(is_offered)
 

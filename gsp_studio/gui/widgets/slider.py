@@ -44,6 +44,11 @@ class SparsitySlider(QWidget):
         """The number."""
         return self._value
 
+    @property
+    def is_dragged(self) -> bool:
+        """Whether the mouse holds the handle."""
+        return self._dragging
+
     def setValue(self, value: float) -> None:
         """Move the handle without a signal: only the user's hand makes one."""
         value = min(1.0, max(0.0, float(value)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt, Signal
-from PySide6.QtGui import QMouseEvent, QWheelEvent
+from PySide6.QtGui import QMouseEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
 from gsp_studio.arrays import Array
@@ -35,6 +35,11 @@ class Curve:
     width: float = 1.5
     is_dashed: bool = False
 
+    @property
+    def look(self) -> tuple[str, str, float, bool]:
+        """All but its values."""
+        return self.name, self.colour, self.width, self.is_dashed
+
 
 class SpectrumPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
     """Curves with a legend above them, ranges after the curves; a press or drag of the user emits `bandPicked`."""
@@ -56,6 +61,9 @@ class SpectrumPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
         self._x = np.zeros(0)
         self._curves: tuple[Curve, ...] = ()
         self._items: list[pg.PlotDataItem] = []
+        #: Looks of the curves that are drawn; and the items and columns that the legend has.
+        self._looks: tuple[object, ...] = ()
+        self._written: tuple[object, int] | None = None
         item.geometryChanged.connect(self._lay_out_legend)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName("Spectra")
@@ -66,7 +74,11 @@ class SpectrumPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
         theme = current_theme()
         tint_axes(self)
         self._band.setPen(curve_pen(theme.plot_muted, 1, style=Qt.PenStyle.DotLine))
-        self.set_curves(self._curves)
+        for made, curve in zip(self._items, self._curves, strict=True):
+            made.setPen(_pen_of(curve))
+        # Not a new legend: Qt is telling the parts of the old one of the theme, and would end the process.
+        for _, text in () if self._legend is None else self._legend.items:
+            text.setText(text.text, color=theme.plot_text)
 
     @property
     def curves(self) -> tuple[Curve, ...]:
@@ -86,17 +98,14 @@ class SpectrumPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
 
     def set_curves(self, curves: Sequence[Curve]) -> None:
         """Draw these, the last above the others; the first stands first in the legend."""
-        item, theme = self.getPlotItem(), current_theme()
+        item = self.getPlotItem()
         self._curves = tuple(curves)
-        for made in self._items:
-            item.removeItem(made)
-        self._items = []
-        for curve in self._curves:
-            style = Qt.PenStyle.DashLine if curve.is_dashed else Qt.PenStyle.SolidLine
-            made = pg.PlotDataItem(pen=curve_pen(curve.colour or theme.plot_text, curve.width, style=style))
-            item.addItem(made)
+        looks = tuple(curve.look for curve in self._curves)
+        if looks != self._looks:  # else only values are new, as at every iterate and every pixel under the pointer
+            self._looks = looks
+            self._make_items()
+        for made, curve in zip(self._items, self._curves, strict=True):
             made.setData(self._x, curve.values)
-            self._items.append(made)
         self._lay_out_legend()
         if self._curves and len(self._x):
             top = max(float(np.max(curve.values)) for curve in self._curves) or 1.0
@@ -104,6 +113,16 @@ class SpectrumPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
             ends = float(self._x.min()), float(self._x.max())
             room = 0.01 * ((ends[1] - ends[0]) or 1.0)
             item.setRange(xRange=(ends[0] - room, ends[1] + room), yRange=(low, 1.05 * top), padding=0)
+
+    def _make_items(self) -> None:
+        item = self.getPlotItem()
+        for made in self._items:
+            item.removeItem(made)
+        self._items = []
+        for curve in self._curves:
+            made = pg.PlotDataItem(pen=_pen_of(curve))
+            item.addItem(made)
+            self._items.append(made)
 
     def _lay_out_legend(self) -> None:
         """Write the names in rows above the curves, in as many columns as there is room for, and make room for them."""
@@ -125,6 +144,9 @@ class SpectrumPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
 
     def _fill_legend(self, named: list[tuple[pg.PlotDataItem, str]], columns: int) -> None:
         """Write names, in a new legend: the columns of one that is filled again stay as wide as they were."""
+        if self._written == (named, columns):
+            return
+        self._written = named, columns
         if self._legend is not None:
             self._legend.clear()
             self.scene().removeItem(self._legend)
@@ -172,3 +194,9 @@ class SpectrumPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Nothing: a scroll that passes by changes nothing."""
         event.ignore()
+
+
+def _pen_of(curve: Curve) -> QPen:
+    """The pen of a curve in the theme in force."""
+    style = Qt.PenStyle.DashLine if curve.is_dashed else Qt.PenStyle.SolidLine
+    return curve_pen(curve.colour or current_theme().plot_text, curve.width, style=style)

@@ -14,9 +14,9 @@ _MOST_MATERIALS = 1 << 16
 
 
 def reference_as_json(truth: Truth | None, source: str) -> dict[str, Any]:
-    """A reference and its source as plain JSON, which `reference_from_json` reads; {} for none."""
+    """A reference and its source as plain JSON, which `reference_from_json` reads; {} for none of both."""
     if truth is None:
-        return {}
+        return {"source": source} if source else {}
     told: dict[str, Any] = {"source": source}
     parts = {name: part for name, part in _parts(truth).items() if part is not None}
     if sum(part.nbytes for part in parts.values()) <= _MOST_BYTES:

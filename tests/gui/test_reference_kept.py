@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -139,6 +140,58 @@ def test_a_reference_of_compare_is_in_the_session_file_and_in_exports(
     np.testing.assert_array_equal(session.reference.truth.abundances, arrays["A"])
     wait_until(lambda: not store.is_busy)
     assert not store.is_modified
+
+
+def test_a_reference_that_a_session_names_by_its_source_is_no_change(
+    window: MainWindow, arrays: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, store = window.session, window.session_menu.store
+    monkeypatch.setattr("gsp_studio.io.reference_text._MOST_BYTES", 10)
+    session.reference.load(str(tmp_path / "scene.mat"))
+    wait_until(lambda: session.reference.truth is not None)
+    for name in ("one.gsps", "two.gsps"):
+        store.save(tmp_path / name)
+        wait_until(lambda: not store.is_saving)
+        assert not store.is_modified
+        store.open(tmp_path / name)
+        wait_until(lambda name=name: not store.is_busy and store.path == tmp_path / name)
+        store.save(tmp_path / "two.gsps")  # before the reference has been read, too
+        wait_until(lambda: not store.is_saving and session.reference.truth is not None)
+        settle()
+        np.testing.assert_array_equal(session.reference.truth.spectra, arrays["M"])
+        store.save(tmp_path / "two.gsps")
+        wait_until(lambda: not store.is_saving)
+    store.open(tmp_path / "two.gsps")
+    wait_until(lambda: not store.is_busy and session.reference.truth is not None)
+    settle()
+    assert not store.is_modified, "nothing but the reading of a file"
+    session.reference.load("")
+    assert store.is_modified
+
+
+def test_a_reference_of_a_session_is_made_text_in_the_background(
+    window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, store = window.session, window.session_menu.store
+    session.reference.load(str(tmp_path / "scene.mat"))
+    wait_until(lambda: session.reference.truth is not None)
+    told = session.reference.as_json
+    store.save(tmp_path / "scene.gsps")
+    wait_until(lambda: not store.is_saving)
+    session.reference.load("")
+    threads: list[threading.Thread] = []
+
+    def watch(truth: Truth | None, source: str) -> dict[str, object]:
+        threads.append(threading.current_thread())
+        return reference_as_json(truth, source)
+
+    for module in ("gsp_studio.io.reference_text", "gsp_studio.gui.session_file.run_records"):
+        monkeypatch.setattr(f"{module}.reference_as_json", watch, raising=False)
+    store.open(tmp_path / "scene.gsps")
+    wait_until(lambda: session.reference.truth is not None)
+    assert threads
+    assert threading.main_thread() not in threads
+    assert session.reference.as_json == told
 
 
 def test_damaged_references_of_a_session_file_are_left_out_with_a_sentence() -> None:

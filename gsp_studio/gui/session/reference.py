@@ -25,9 +25,11 @@ class Reference(QObject):
         self.truth: Truth | None = None
         #: For session files, as `reference_as_json` gives it: made in the thread, as it may take long.
         self.as_json: dict[str, Any] = {}
+        #: Whether the session's file names this reference.
+        self.is_kept = False
         self._dataset: Dataset | None = None
-        self._job: Job[tuple[Dataset, str], tuple[Truth, dict[str, Any]]] = Job(_read, "gsp-reference", self)
-        self._job.answered.connect(lambda asked, found: self._found(asked[0], *found))
+        self._job: Job[tuple[Dataset, str, bool], tuple[Truth, dict[str, Any]]] = Job(_read, "gsp-reference", self)
+        self._job.answered.connect(lambda asked, found: self._found(asked, *found))
         self._job.failed.connect(self.failed)
 
     def set_dataset(self, dataset: Dataset) -> None:
@@ -46,38 +48,37 @@ class Reference(QObject):
             self._job.discard()
             self._show(None)
         elif self._dataset is not None:
-            self._job.submit((self._dataset, text))
+            self._job.submit((self._dataset, text, False))
 
-    def bring_back(self, truth: Truth | None, source: str) -> None:
-        """Show a reference that a file brought; only its source where that holds no more."""
-        from gsp_studio.io.reference_text import reference_as_json
-
+    def bring_back(self, truth: Truth | None, as_json: dict[str, Any]) -> None:
+        """Show a reference that the session's file brought; where that holds only its source, it is read from there."""
         self._job.discard()
-        if truth is None and source:
-            self.load(source)
-        else:
-            self._show(truth, reference_as_json(truth, source))
+        self._show(truth, as_json, is_kept=True)
+        if truth is None and as_json and self._dataset is not None:
+            self._job.submit((self._dataset, as_json["source"], True))
 
-    def _show(self, truth: Truth | None, as_json: dict[str, Any] | None = None) -> None:
+    def _show(self, truth: Truth | None, as_json: dict[str, Any] | None = None, is_kept: bool = False) -> None:
+        self.as_json, self.is_kept = as_json or {}, is_kept
         if truth is not self.truth:
-            self.truth, self.as_json = truth, as_json or {}
+            self.truth = truth
             self.changed.emit(truth)
 
-    def _found(self, dataset: Dataset, truth: Truth, as_json: dict[str, Any]) -> None:
+    def _found(self, asked: tuple[Dataset, str, bool], truth: Truth, as_json: dict[str, Any]) -> None:
+        dataset, _, is_kept = asked
         if dataset is self._dataset:
-            self._show(truth, as_json)
+            self._show(truth, as_json, is_kept)
             parts = [("spectra", truth.spectra), ("labels" if truth.is_labels else "abundances", truth.abundances)]
             told = " and ".join(name for name, part in parts if part is not None)
             self.logged.emit(f"Compared with a reference: {told} of {truth.count} materials.")
 
 
-def _read(asked: tuple[Dataset, str]) -> tuple[Truth, dict[str, Any]]:
+def _read(asked: tuple[Dataset, str, bool]) -> tuple[Truth, dict[str, Any]]:
     from gsp_studio.io.dataset import DatasetError
     from gsp_studio.io.reference_text import reference_as_json
     from gsp_studio.io.references import Sizes
     from gsp_studio.io.truth_file import read_truth, truth_of_labels
 
-    dataset, text = asked
+    dataset, text, _ = asked
     truth = truth_of_labels(dataset) if text == "labels" else read_truth([text], Sizes.of(dataset))
     if truth is None:
         raise DatasetError(f"{dataset.name} has no labels, or too many different ones, to compare with")

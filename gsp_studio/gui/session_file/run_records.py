@@ -31,7 +31,7 @@ from gsp_studio.io.hdf5_content import SessionError
 from gsp_studio.io.mask_text import KeptMask, mask_from_json
 from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.recovery import read_folder
-from gsp_studio.io.reference_text import reference_from_json
+from gsp_studio.io.reference_text import reference_as_json, reference_from_json
 from gsp_studio.io.saved_run import SavedRun
 from gsp_studio.io.session_file import SavedSession, describe, read_session, write_session
 
@@ -67,8 +67,8 @@ class RestoredSession:
         Whether the window has all runs, weights and images of the file: only then may they be written in its place.
     seeds : tuple of Seed
         Of the next run.
-    reference : (Truth or None, str)
-        What results are compared with, and where it comes from.
+    reference : (Truth or None, dict)
+        What results are compared with, and that and where it comes from as `reference_as_json` tells it.
     mask : KeptMask or None
         Of the next run.
     """
@@ -84,7 +84,7 @@ class RestoredSession:
     refined: RunEntry | None = None
     interrupted: int = 0
     seeds: tuple[Seed, ...] = ()
-    reference: tuple[Truth | None, str] = (None, "")
+    reference: tuple[Truth | None, dict[str, Any]] = (None, {})
     mask: KeptMask | None = None
 
 
@@ -228,7 +228,7 @@ def reopen(
     state = read_state(saved.state, min(dataset.X.shape), problems)
     told = saved.state if isinstance(saved.state, dict) else {}
     seeds = seeds_from_json(told.get("seeds", []), len(dataset.X), problems)
-    reference = reference_from_json(told.get("reference"), dataset.X.shape, problems)
+    truth, source = reference_from_json(told.get("reference"), dataset.X.shape, problems)
     mask = mask_from_json(told.get("mask"), dataset.X.shape, problems)
     numbered = _number(saved.runs, problems)
     runs = [run for run in (_adopt(run, dataset.X, state, problems) for run in numbered) if run is not None]
@@ -256,7 +256,7 @@ def reopen(
         refined=refined,
         interrupted=interrupted,
         seeds=seeds,
-        reference=reference,
+        reference=(truth, reference_as_json(truth, source)),
         mask=mask,
     )
 

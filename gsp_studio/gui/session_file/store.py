@@ -75,8 +75,9 @@ class SessionStore(QObject):
         session.runs.noted.connect(lambda _: self._note())
         session.runs.stabilityFound.connect(self._note_stability)
         session.settings.weightsChanged.connect(lambda _: self._touch())
-        for changed in (session.seeds.changed, session.reference.changed, session.entries.maskChanged):
+        for changed in (session.seeds.changed, session.entries.maskChanged):
             changed.connect(lambda _: self._touch())
+        session.reference.changed.connect(lambda _: None if session.reference.is_kept else self._touch())
         session.phaseChanged.connect(lambda _: self._tell_modified())
 
     @property

@@ -11,7 +11,7 @@ from handling import settle, wait_until
 from PIL import Image
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFileDialog, QMenu
+from PySide6.QtWidgets import QApplication, QFileDialog, QMenu
 
 from gsp_studio.core.weighting import FLOOR
 from gsp_studio.gui.panels.weights import WeightsPanel
@@ -173,6 +173,29 @@ def test_a_brush_set_back_after_other_data_is_as_large_as_the_bar_says(panel: We
     assert curve.tool.diameter == bar.diameter.value() == 20
     bar.diameter.setValue(10)
     assert curve.tool.diameter == 10
+
+
+def test_a_brush_of_a_single_band_is_named_so(panel: WeightsPanel) -> None:
+    bar = panel.surface.curve_bar
+    said = []
+    for size in (1, 2):
+        bar.diameter.setValue(size)
+        said.append(bar._diameter_text.text())
+    assert said == ["1 band", "2 bands"]
+
+
+def test_the_curve_has_the_keys_as_its_view_comes(panel: WeightsPanel, window: MainWindow) -> None:
+    window.show_view("Basis")
+    window.show_view("Weights")
+    settle()
+    curve = curve_of(panel)
+    assert QApplication.focusWidget() is curve
+    QTest.mouseClick(panel.surface.curve_bar.tools[RANGE], LEFT)
+    drag(curve, (4, 0.5), (8, 0.5))
+    window.show_view("Basis")
+    window.show_view("Weights")
+    QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Escape)
+    assert not panel.surface.curve_bar.to_zero.isEnabled(), "Esc drops the range"
 
 
 def test_weights_and_mask_are_kept_in_the_session_and_in_run_json(

@@ -180,6 +180,7 @@ class WeightsPanel(Themed, ViewPanel):
         self._later.stop()
         self.surface.set_dataset(dataset)
         self.canvas = self.surface.canvas
+        self.setFocusProxy(self.canvas)
         self._under_pointer.setText(self.surface.hint)
         self._help.setVisible(dataset.grid is None)
         self.presets.set_is_row(dataset.grid is not None)

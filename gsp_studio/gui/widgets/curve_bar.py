@@ -6,6 +6,7 @@ from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QWidget
 
 from gsp_studio.core.weighting import FLOOR
+from gsp_studio.gui.texts import plural
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, Slider, label, reserve
 from gsp_studio.gui.widgets.weight_curve import BRUSH, DRAW, ERASE, RANGE, CurveTool
@@ -81,7 +82,7 @@ class CurveBar(Themed, QWidget):
 
     def _read(self) -> CurveTool:
         [name] = (name for name, button in self.tools.items() if button.isChecked())
-        self._diameter_text.setText(f"{self.diameter.value()} bands")
+        self._diameter_text.setText(plural(self.diameter.value(), "band"))
         return CurveTool(name, float(self.diameter.value()))
 
     def _take(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
 from gsp_studio.core.residuals import residuals
+from gsp_studio.gui.panels import inspector
 from gsp_studio.gui.panels.inspector import ERRORS, IMAGES, MAP, InspectorPanel
 from gsp_studio.gui.state import DisplayedBasis
 from gsp_studio.io.axes import Axis
@@ -73,6 +75,34 @@ def test_arrows_walk_through_the_scene_and_stop_at_its_edge(panel: InspectorPane
     pixel = next(curve for curve in panel.pixel.plot.curves if curve.name == "pixel")
     sample = 1 if panel._dataset.order == "F" else WIDTH
     np.testing.assert_array_equal(pixel.values, panel._dataset.X[:, sample])
+
+
+def test_arrows_go_on_before_a_fit_has_come(panel: InspectorPanel, monkeypatch: pytest.MonkeyPatch) -> None:
+    click(panel, 1, 1)
+    monkeypatch.setattr(inspector, "SAME_EVENT", 0)  # as of a large basis: its fits are asked for
+    for _ in range(3):
+        QTest.keyClick(panel.pixel, Qt.Key.Key_Right)
+    assert panel._image == (1 + HEIGHT * 4 if panel._dataset.order == "F" else WIDTH + 4)
+    data, basis = scene(panel._dataset.order)
+    panel.set_dataset(data)
+    panel.set_shown(basis)
+    QTest.keyClick(panel.pixel, Qt.Key.Key_Down)
+    assert panel._image == (1 if data.order == "F" else WIDTH), "from the first pixel of other data"
+
+
+def test_the_scene_is_drawn_anew_for_other_values_alone(panel: InspectorPanel) -> None:
+    drawn = panel.pixel.scene.values
+    panel.set_shown(replace(panel._shown, W=2 * panel._shown.W))
+    click(panel, 2, 2)
+    QTest.mouseMove(panel.parts, panel.parts.place_of(1).center().toPoint())
+    settle()
+    assert panel.pixel.scene.values is drawn
+    QTest.mouseClick(panel.scene.buttons[ERRORS], LEFT)
+    errors = panel.pixel.scene.values
+    assert errors is not drawn
+    panel.set_errors(panel._shown, residuals(panel._dataset.X, panel._shown.W, panel._shown.H))
+    assert panel.pixel.scene.values is not errors, "of another basis"
+    assert panel.pixel.scene._cross.getData()[0].tolist() == [2.5]
 
 
 def test_a_part_under_the_pointer_is_left_out_and_its_seed_named(panel: InspectorPanel) -> None:

@@ -232,6 +232,7 @@ class InspectorPanel(ViewPanel):
             self.trace.set_trace(shown.H if isinstance(shown.H, np.ndarray) else None, self._basis)
             self.trace.set_image(self._image)
         else:
+            self.pixel.set_sample(self._image)
             self.pixel.set_scene(None if self._errors is None or self.scene.index() == MEAN else self._errors.images)
         if self._fit_of != (shown, self._image):
             if shown.W.size <= SAME_EVENT and shown.has_coefficients:
@@ -287,7 +288,7 @@ class InspectorPanel(ViewPanel):
         if dataset.grid is None:
             self.plates.set_fit(dataset, fit, without=self.parts.hot)
         else:
-            self.pixel.set_fit(self._image, fit, self.parts.hot, () if self._shown is None else self._shown.seeds)
+            self.pixel.set_fit(fit, self.parts.hot, () if self._shown is None else self._shown.seeds)
         self._tell(dataset, fit)
 
     def _draw_parts(self, dataset: Dataset, fit: ImageFit) -> None:

@@ -43,6 +43,7 @@ class PixelFit(QWidget):
         self.band_words = label(_HINT, muted=True)
         self._dataset: Dataset | None = None
         self._mean: Array | None = None
+        self._drawn: Array | None = None
         self._sample, self._band = 0, -1
         self._fit: tuple[Array, Array] | None = None
         split = QSplitter(Qt.Orientation.Horizontal)
@@ -65,6 +66,7 @@ class PixelFit(QWidget):
         from gsp_studio.io.spectra import spectral_axis
 
         self._dataset, self._mean, self._fit, self._band = dataset, None, None, -1
+        self._drawn = None
         self.plot.set_axis(*spectral_axis(dataset))
         self._tell()
 
@@ -73,22 +75,27 @@ class PixelFit(QWidget):
         dataset = self._dataset
         if dataset is None:
             return
-        if errors is not None:
-            values = np.where(np.isfinite(errors), errors, 0.0)
-        elif self._mean is None:
-            values = self._mean = np.asarray(dataset.X).mean(axis=0, dtype=np.float64)
-        else:
-            values = self._mean
-        self.scene.set_image(dataset.maps(values[None])[0])
-        self.scene.set_pixel(place_of(dataset, self._sample))
+        if errors is None and self._mean is None:
+            self._mean = np.asarray(dataset.X).mean(axis=0, dtype=np.float64)
+        values = self._mean if errors is None else errors
+        assert values is not None
+        if values is not self._drawn:  # else only the basis or the pixel is another one
+            self._drawn = values
+            self.scene.set_image(dataset.maps(np.where(np.isfinite(values), values, 0.0)[None])[0])
 
-    def set_fit(self, sample: int, fit: ImageFit, without: int = -1, seeds: Sequence[str] = ()) -> None:
-        """Show the spectrum of a pixel and its fit; `without`: a part to leave out, -1 for none.
+    def set_sample(self, sample: int) -> None:
+        """Mark a pixel, from which the arrow keys go on; its fit may come later."""
+        self._sample = sample
+        if self._dataset is not None:
+            self.scene.set_pixel(place_of(self._dataset, sample))
+
+    def set_fit(self, fit: ImageFit, without: int = -1, seeds: Sequence[str] = ()) -> None:
+        """Show the spectrum of the marked pixel and its fit; `without`: a part to leave out, -1 for none.
 
         Parts are told by their numbers, and by the names of the seeds that they began with.
         """
         made = fit.reconstruction if without < 0 else fit.reconstruction_without(without)
-        self._sample, self._fit = sample, (fit.x, made)
+        self._fit = fit.x, made
         curves = [
             Curve("fit" if without < 0 else f"without {without + 1}", made, "", 1.0, is_dashed=True),
             Curve("pixel", fit.x, "", 2.0),
@@ -100,8 +107,6 @@ class PixelFit(QWidget):
             curves.append(Curve(name, fit.h[k] * fit.W[:, k], COLOURS[k % len(COLOURS)], width))
         curves.append(Curve("residual", fit.x - made, "#8a8f98", 1.0))
         self.plot.set_curves(curves)
-        if self._dataset is not None:
-            self.scene.set_pixel(place_of(self._dataset, sample))
         self.plot.set_band(self._band)
         self._tell()
 

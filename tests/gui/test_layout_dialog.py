@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from handling import Listener, settle
+from handling import Listener, is_asked, settle
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QComboBox, QLabel, QPushButton, QWidget
@@ -257,6 +257,18 @@ def test_escape_asks_before_it_drops_steps(dialog: LayoutDialog, found: Peek) ->
     QTest.keyClick(dialog, Qt.Key.Key_Escape)
     closed = Listener(dialog, "finished")
     dialog.question.buttons["discard"].click()
+    assert closed["finished"] == [0]
+
+
+def test_nothing_is_asked_when_the_window_behind_has_closed(show: Callable[..., QWidget], found: Peek) -> None:
+    behind = show(QWidget(), 300, 200)
+    dialog = LayoutDialog(found, behind)
+    dialog.show()
+    dialog.steps._add(gs.Normalize())
+    behind.close()
+    closed = Listener(dialog, "finished")
+    dialog.close()
+    assert not is_asked()
     assert closed["finished"] == [0]
 
 

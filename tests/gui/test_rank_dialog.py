@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyqtgraph as pg
 import pytest
-from handling import Listener, press, question, settle, wait_until
+from handling import Listener, is_asked, press, question, settle, wait_until
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
@@ -113,6 +113,32 @@ def test_cancel_and_close_end_the_study(five: MainWindow) -> None:
     assert not five.session.analyses.rank_study.is_going
     assert not [w for w in QApplication.topLevelWidgets() if isinstance(w, RankDialog) and w.isVisible()]
     assert five.session.settings.params.rank == 8
+
+
+def test_the_question_goes_when_the_study_has_ended(show: Callable[..., QWidget]) -> None:
+    asked = show(RankDialog(30, "GSP-HALS"), 640, 680)
+    QTest.mouseClick(asked.start, LEFT)
+    asked.add_row(row(5, 0.1))
+    for end in (lambda: asked.set_study(RankStudy((row(5, 0.1),), 5, "its error is the least")), asked._toggle):
+        asked._is_going or QTest.mouseClick(asked.start, LEFT)
+        QTest.keyClick(asked, Qt.Key.Key_Escape)
+        assert is_asked()
+        end()
+        settle()
+        assert not is_asked()
+        assert asked.isVisible(), "with its result"
+    QTest.keyClick(asked, Qt.Key.Key_Escape)
+    assert not asked.isVisible()
+
+
+def test_nothing_is_asked_when_the_window_has_closed(five: MainWindow) -> None:
+    five.prompts.rank()
+    asked = dialog()
+    asked.seeds.setValue(50)
+    QTest.mouseClick(asked.start, LEFT)
+    five.unsaved.leave()
+    QApplication.closeAllWindows()  # as Qt does then
+    assert not is_asked()
 
 
 def test_other_images_end_it_too(five: MainWindow) -> None:

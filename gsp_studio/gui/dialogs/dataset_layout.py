@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from gsp_studio.gui.dialogs.answer_row import answer_row
 from gsp_studio.gui.dialogs.preprocessing_steps import StepsList
-from gsp_studio.gui.dialogs.question import UnsavedQuestion
+from gsp_studio.gui.dialogs.question import UnsavedQuestion, is_left
 from gsp_studio.gui.texts import memory, plural
 from gsp_studio.gui.widgets.axes_editor import AxesEditor
 from gsp_studio.gui.widgets.controls import ComboBox, label, plain
@@ -345,7 +345,7 @@ class LayoutDialog(QDialog):
         """Close; steps, axes and a part of the images that were given are only dropped when the user says so."""
         first, given = self._first, self._wanted
         is_same = (first.axes, first.subset) == (given.axes, given.subset)
-        if is_same and self.steps.steps == first.steps:
+        if (is_same and self.steps.steps == first.steps) or is_left(self):
             super().reject()
             return
         self.question = UnsavedQuestion(

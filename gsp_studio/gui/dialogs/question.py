@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QIcon
-from PySide6.QtWidgets import QMessageBox, QPushButton, QWidget
+from PySide6.QtWidgets import QDialog, QMessageBox, QPushButton, QWidget
 
 from gsp_studio.gui.theme import current_theme, pixmap
 from gsp_studio.gui.widgets.controls import plain
@@ -86,6 +86,12 @@ def ask(parent: QWidget, text: str, more: str, verb: str, does: Callable[[], obj
     _dress(box)
     box.show()
     box.activateWindow()
+
+
+def is_left(dialog: QDialog) -> bool:
+    """Whether the window behind a dialog has been closed: Qt closes its dialogs then, and no question has an answer."""
+    parent = dialog.parentWidget()
+    return parent is not None and not parent.isVisible()
 
 
 class UnsavedQuestion:

@@ -13,7 +13,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from gsp_studio.gui.dialogs.question import UnsavedQuestion
+from gsp_studio.gui.dialogs.question import UnsavedQuestion, is_left
 from gsp_studio.gui.theme import Themed, current_theme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.number_field import WholeNumber
@@ -95,6 +95,7 @@ class RankDialog(Themed, QDialog):
         self._rows: list[RankRow] = []
         self._suggested = 0
         self._is_going = False
+        self.question: UnsavedQuestion | None = None
         self._lay_out()
         for number in (self.first, self.last):
             number.valueChanged.connect(lambda _: self._draw_axes())
@@ -180,6 +181,8 @@ class RankDialog(Themed, QDialog):
 
     def _end(self, text: str) -> None:
         self._is_going = False
+        if self.question is not None:  # there is nothing to end any more
+            self.question.box.reject()
         self.start.setText("Start")
         self.start.setAutoDefault(True)
         self.start.setDefault(True)
@@ -188,21 +191,24 @@ class RankDialog(Themed, QDialog):
 
     def reject(self) -> None:
         """Close; a study that is going ends only when the user says so."""
-        if not self._is_going:
+        if not self._is_going or is_left(self):
             super().reject()
             return
         self.question = UnsavedQuestion(
             self,
             "End the search for the number of basis images?",
             "It is going, and its ranks are gone when this window closes.",
-            {"discard": super().reject},
-            lambda: None,
+            {"discard": self.drop},
+            self._stay,
             discard="End it",
         )
 
+    def _stay(self) -> None:
+        self.question = None
+
     def drop(self) -> None:
-        """Close without a question: the data that it is about are gone."""
-        self._is_going = False
+        """Close without a question: the data that it is about are gone, or it may end."""
+        self._is_going, self.question = False, None
         super().reject()
 
     def _use(self) -> None:

@@ -253,6 +253,31 @@ class TestQuit:
         [folder] = recovery.closed(root)
         assert recovery.describe_folder(folder).more[0] == "painted weights"
 
+    def test_mask_seeds_and_reference_are_named(self, watched: MainWindow, tmp_path: Path) -> None:
+        session = watched.session
+        rng = np.random.default_rng(2)
+        np.save(tmp_path / "mask.npy", np.arange(48).reshape(8, 6) == 3)
+        np.save(tmp_path / "labels.npy", np.arange(60) % 3)
+        session.entries.load_mask(tmp_path / "mask.npy")
+        session.seeds.add([Seed("one", rng.random(48)), Seed("two", rng.random(48))])
+        session.reference.load(str(tmp_path / "labels.npy"))
+        wait_until(lambda: session.entries.mask is not None and session.reference.truth is not None)
+        quit_by_key(watched)
+        told = question().informativeText()
+        assert "The next runs leave out entries by a mask." in told
+        assert "The next run begins with 2 seeds." in told
+        assert "Results are compared with a reference." in told
+        press(question(), "Cancel")
+        session.entries.load_mask("")
+        session.seeds.remove([0])
+        session.reference.load("")
+        quit_by_key(watched)
+        told = question().informativeText()
+        assert "The next run begins with 1 seed." in told
+        assert "mask" not in told
+        assert "reference" not in told
+        press(question(), "Cancel")
+
     def test_what_was_saved_is_not_asked_about(self, watched: MainWindow, root: Path, tmp_path: Path) -> None:
         finish_runs(watched)
         saved_session(watched, tmp_path / "s.gsps")

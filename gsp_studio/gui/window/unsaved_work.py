@@ -141,6 +141,12 @@ class UnsavedWork(QObject):
             )
         if session.settings.weights is not None:
             told.append(session.nouns.of("The pixels have painted weights."))
+        if session.entries.mask is not None:
+            told.append("The next runs leave out entries by a mask.")
+        if session.seeds.seeds:
+            told.append(f"The next run begins with {plural(len(session.seeds.seeds), 'seed')}.")
+        if session.reference.truth is not None:
+            told.append("Results are compared with a reference.")
         if session.phase.is_run:
             done = plural(session.control.branch_end, "iteration")
             standing = "is ending" if session.phase is Phase.CANCELLING else f"is going ({done} done) and ends here"

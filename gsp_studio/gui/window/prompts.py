@@ -15,18 +15,18 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QFileDialog, QMainWindow
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
+from gsp_studio.gui.dialogs.front import show_dialog
 from gsp_studio.gui.dialogs.question import is_confirmed
 from gsp_studio.gui.network.state import SUFFIXES as NETWORKS
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.store import SUFFIX
-from gsp_studio.gui.widgets.worded import say_nouns
 from gsp_studio.gui.window.rank_prompt import RankPrompt
 from gsp_studio.gui.window.remedies import layout_suffixes, remedy_for
 from gsp_studio.io.dataset import LoadOptions
 from gsp_studio.io.export.options import ExportOptions
 from gsp_studio.io.logfile import log_folder
 from gsp_studio.io.resources import sample_path
-from gsp_studio.nouns import IMAGES, Nouns
+from gsp_studio.nouns import Nouns
 
 if TYPE_CHECKING:
     from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
@@ -123,7 +123,7 @@ class Prompts(QObject):
         dialog.previewRequested.connect(lambda options: self._session.loader.preview(found.path, options))
         dialog.optionsAccepted.connect(lambda options: self._read_anew(found.path, options))
         dialog.finished.connect(lambda _: self._forget_layout(dialog))
-        _show(dialog)
+        show_dialog(dialog)
         self._session.loader.preview(found.path, found.options)
 
     def _read_anew(self, path: Path, options: LoadOptions) -> None:
@@ -156,13 +156,13 @@ class Prompts(QObject):
 
     def failed(self, sentence: str, details: str) -> None:
         """Say what went wrong."""
-        _show(ErrorDialog(sentence, details, parent=self._window, logs=log_folder() if details else None))
+        show_dialog(ErrorDialog(sentence, details, parent=self._window, logs=log_folder() if details else None))
 
     def device_filled(self, sentence: str, details: str) -> None:
         """Say that a device's memory is full, and offer the processor for the same run."""
         dialog = ErrorDialog(sentence, details, "Compute on the CPU", self._window, log_folder())
         dialog.accepted.connect(self._run_on_cpu)
-        _show(dialog)
+        show_dialog(dialog)
 
     def _run_on_cpu(self) -> None:
         self._session.settings.set_choice(replace(self._session.settings.choice, backend="cpu"))
@@ -180,7 +180,7 @@ class Prompts(QObject):
         dialog = ErrorDialog(sentence, details, remedy.words, self._window, log_folder() if details else None)
         ask = self._open if remedy.opens else self._want_layout
         dialog.accepted.connect(lambda: ask(path, remedy.options))
-        _show(dialog)
+        show_dialog(dialog)
         return True
 
     # Exports
@@ -195,7 +195,7 @@ class Prompts(QObject):
             return
         dialog = export_dialog(session, entry, session.dataset, self._settings, self._window)
         dialog.exportRequested.connect(lambda folder, parts: self._export(Path(folder), entry, parts))
-        _show(dialog, session.nouns)
+        show_dialog(dialog, session.nouns)
 
     def _export(self, folder: Path, entry: RunEntry, parts: ExportOptions) -> None:
         from gsp_studio.gui.window.export_prompt import extras_key
@@ -222,7 +222,7 @@ class Prompts(QObject):
             above = Path(str(self._settings.value("export", str(Path.home()))))
             dialog = ApplyDialog(entry.name, above, self._window)
             dialog.applyRequested.connect(lambda path, folder: self._session.exports.apply(path, folder, entry))
-            _show(dialog, self._session.nouns)
+            show_dialog(dialog, self._session.nouns)
 
     def copy(self, kind: str) -> None:
         """Put the run on the screen on the clipboard, as "python" or as a "command"."""
@@ -259,7 +259,7 @@ class Prompts(QObject):
             self._window,
         )
         dialog.branchRequested.connect(session.control.branch)
-        _show(dialog)
+        show_dialog(dialog)
 
     # Ranks
 
@@ -282,25 +282,25 @@ class Prompts(QObject):
         """Show all keys."""
         from gsp_studio.gui.dialogs.keys import KeysDialog
 
-        _show(KeysDialog(menus.keys() + _more_keys(self._session.nouns), self._window))
+        show_dialog(KeysDialog(menus.keys() + _more_keys(self._session.nouns), self._window))
 
     def guide(self) -> None:
         """Show the guide."""
         from gsp_studio.gui.dialogs.guide import GuideDialog
 
-        _show(GuideDialog(self._window))
+        show_dialog(GuideDialog(self._window))
 
     def palette(self, menus: MenuBar) -> None:
         """Offer all commands by their names."""
         from gsp_studio.gui.dialogs.palette import PaletteDialog
 
-        _show(PaletteDialog(menus.actions, self._window))
+        show_dialog(PaletteDialog(menus.actions, self._window))
 
     def about(self) -> None:
         """Name the version and the method."""
         from gsp_studio.gui.dialogs.about import AboutDialog
 
-        _show(AboutDialog(self._window))
+        show_dialog(AboutDialog(self._window))
 
 
 def _another(s: float, chosen: float) -> float:
@@ -320,13 +320,6 @@ def _more_keys(nouns: Nouns) -> list[tuple[str, str]]:
             nouns.of("On the slider: the sparsity of the unprojected basis; on the basis images: all in view"),
         ),
     ]
-
-
-def _show(dialog: QDialog, nouns: Nouns = IMAGES) -> None:
-    """Show a dialog, with the words for the data."""
-    say_nouns(dialog, nouns)
-    dialog.show()
-    dialog.activateWindow()  # not every window manager gives a new window the keyboard
 
 
 def _data_filter() -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QMainWindow
 
+from gsp_studio.gui.dialogs.front import show_dialog
 from gsp_studio.gui.session.session import Session
-from gsp_studio.gui.widgets.worded import say_nouns
 
 if TYPE_CHECKING:
     from gsp_studio.gui.dialogs.rank import RankDialog
@@ -46,9 +46,7 @@ class RankPrompt(QObject):
         study.failed.connect(dialog.set_problem)
         session.datasetLeaving.connect(dialog.drop)
         self._dialog = dialog
-        say_nouns(dialog, dataset.nouns)
-        dialog.show()
-        dialog.activateWindow()  # not every window manager gives a new window the keyboard
+        show_dialog(dialog, dataset.nouns)
 
     def _take(self, rank: int) -> None:
         settings = self._session.settings

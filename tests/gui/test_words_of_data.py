@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
-from handling import settle, wait_until
+from handling import Listener, settle, wait_until
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 )
 
 from gsp_studio.core.diagnosis import cautions
+from gsp_studio.gui.jobs import compute
 from gsp_studio.gui.panels.seeds import SeedsPanel
 from gsp_studio.gui.widgets.controls import ElidedLabel
 from gsp_studio.gui.window.main_window import MainWindow
@@ -104,6 +105,25 @@ def dialog_of(window: MainWindow) -> QDialog:
     """The dialog that is open."""
     [found] = [w for w in QApplication.topLevelWidgets() if isinstance(w, QDialog) and w.isVisible()]
     return found
+
+
+def test_names_of_runs_keep_their_words(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = window.session
+    session.run()
+    wait_until(lambda: session.runs.entries)
+    session.runs.remark(0, replace(session.runs.entries[0].remarks, name="best pixels of an image"))
+    [entry] = session.runs.entries
+    heard = Listener(session, "failed")
+    object.__setattr__(entry.outcome.result, "H", None)  # as of a cluster that is gone
+    session.control.continue_run(0, 5)
+    assert heard["failed"][-1][0] == "best pixels of an image cannot go on: its coefficients are not on this computer"
+
+    def refuse(*_: object) -> None:
+        raise ValueError("sparsity needs images of at least 2 pixels; X has 1 row")
+
+    monkeypatch.setattr(compute, "new_run", refuse)
+    session.run()
+    assert heard["failed"][-1][0].startswith("sparsity needs spectra of at least 2 bands")
 
 
 def test_no_text_of_the_window_calls_spectra_images(window: MainWindow, tmp_path: Path) -> None:

@@ -308,7 +308,7 @@ def continue_run(entry: RunEntry, n_iter: int) -> Runner:
     """A run of so many iterations that begins with the factors of another one; ValueError where it has none here."""
     result = entry.outcome.result
     if result is None or not isinstance(result.H, np.ndarray):
-        raise ValueError(f"{entry.name} cannot go on: its coefficients are not on this computer")
+        raise ValueError("its coefficients are not on this computer")
     # All iterations that were asked for are done.
     params = result.params.with_factors(result.W, result.H, max_iter=n_iter, max_seconds=None, tol=0.0)
     check_params(params, *entry.spec.X.shape)

@@ -56,9 +56,14 @@ class RunControl(QObject):
         try:
             runner = new_run(dataset, settings.choice, settings.weights, settings.scheduler, seeds, mask)
         except ValueError as error:
-            self.failed.emit(*error_texts(error))
+            self._refuse(error)
         else:
             self._start(runner)
+
+    def _refuse(self, error: ValueError, name: str = "") -> None:
+        """Say why a run cannot start; `name`: of one that cannot go on, which keeps its words whatever the data."""
+        sentence, details = error_texts(error)
+        self.failed.emit(f"{name} cannot go on: " * bool(name) + self._runs.nouns.of(sentence), details)
 
     def _start(self, runner: Runner, origin: tuple[int, int] = (0, 0)) -> None:
         """Start a run of the choice in the settings; `origin`: of what it is a branch, and what they share."""
@@ -106,7 +111,8 @@ class RunControl(QObject):
             number, live, records = self._runs.next_number, self._live, tuple(self._course.records)
             self.keep(entry_of(number, runner.spec, outcome, records, live.origin))
         if outcome.error_text:
-            (self.deviceFilled if outcome.is_out_of_memory else self.failed).emit(outcome.error_text, outcome.details)
+            sentence = self._runs.nouns.of(outcome.error_text)
+            (self.deviceFilled if outcome.is_out_of_memory else self.failed).emit(sentence, outcome.details)
         wanted, self._branch_at = self._branch_at, None
         if wanted is not None:
             self.branch(*wanted)
@@ -183,7 +189,7 @@ class RunControl(QObject):
         try:
             runner = continue_run(entry, n_iter)
         except ValueError as error:
-            self.failed.emit(*error_texts(error))
+            self._refuse(error, entry.name)
             return
         self._take(entry, entry.choice)
         self._start(runner, (entry.number, 0))
@@ -214,7 +220,7 @@ class RunControl(QObject):
             try:
                 runner = new_branch(entry, n_iter, sparsity)
             except ValueError as error:
-                self.failed.emit(*error_texts(error))
+                self._refuse(error)
                 return
             self._take(entry, entry.choice.with_params(sparsity=sparsity))
             self._start(runner, (entry.number, n_iter))

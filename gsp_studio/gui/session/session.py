@@ -101,9 +101,8 @@ class Session(QObject):
         self.entries.weightsRead.connect(self.settings.load_weights)
         for doing in (self.loader, self.warm_fit, self.basis, analyses, self.exports, self.seeds):
             doing.activityChanged.connect(self.activity.set)
-        for solving in (control, live):
-            solving.failed.connect(lambda sentence, details: self.failed.emit(self.nouns.of(sentence), details))
-        for failing in (self.warm_fit, self.basis, analyses, *self._of_data):
+        live.failed.connect(lambda sentence, details: self.failed.emit(self.nouns.of(sentence), details))
+        for failing in (control, self.warm_fit, self.basis, analyses, *self._of_data):
             failing.failed.connect(self.failed)
         said = (self.settings, self.stability, control, live, self.basis, self.course, self.loader, analyses)
         for logging in (*said, *self._of_data):

@@ -50,7 +50,7 @@ def points(difference: float) -> str:
 
 
 def error_name(shown: DisplayedBasis) -> str:
-    """What the error of a basis is called: that of least squares is just "error"."""
+    """Name the error of a basis: that of least squares is just "error"."""
     if shown.gram is None or (shown.gram.measure is None and shown.gram.rows is None):
         return "error"
     return "scaled error" if shown.gram.measure is None else "KL divergence"

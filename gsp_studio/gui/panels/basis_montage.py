@@ -349,7 +349,7 @@ class MontagePanel(ViewPanel):
 
 
 def _what_is_drawn(dataset: Dataset) -> tuple[str, str]:
-    """What the tiles are, and what the ends of their colours or curves mean."""
+    """Say in words the kind of the tiles, and the meaning of the ends of their colours or curves."""
     height, width = dataset.image_shape
     nouns = dataset.nouns
     if dataset.grid is not None:

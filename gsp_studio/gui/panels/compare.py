@@ -59,7 +59,7 @@ class ComparePanel(QWidget):
         self._pair = CellWords()
         self._nouns = IMAGES
         self._runs: tuple[RunEntry, ...] = ()
-        #: What can be chosen: the runs, and the basis on the screen where it is none of them.
+        #: Offers of the columns: the runs, and the basis on the screen where it is none of them.
         self._offers: tuple[ComparedBasis, ...] = ()
         #: The run on the screen, -1 for none; and whether the user has chosen which ones are compared.
         self._index, self._is_chosen = -1, False
@@ -343,6 +343,6 @@ class ComparePanel(QWidget):
 
 
 def _proposed(keys: Sequence[int], count: int, first: Sequence[int]) -> tuple[int, ...]:
-    """What is on the screen, the run that it comes from and the newest others, in the order of the list."""
+    """Propose the basis on the screen, the run that it comes from and the newest others, in the order of the list."""
     wanted = dict.fromkeys([*(key for key in first if key in keys), *reversed(keys)])
     return tuple(sorted(list(wanted)[:count], key=keys.index))

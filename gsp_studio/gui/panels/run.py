@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: Share of the entries that one click leaves out.
 _SHARE = 0.02
-#: What it costs was measured on data of 361 x 2,000 and 4,096 x 4,000, ranks 16 to 49, 1 and 2 threads.
+#: Its cost was measured on data of 361 x 2,000 and 4,096 x 4,000, ranks 16 to 49, 1 and 2 threads.
 _HELD_OUT = (
     "Leave out {share} of the entries, drawn by the seed, in the next runs, and draw the error of the fit there\n"
     "as a second curve: where it rises while the other falls, noise is being fitted.\n"

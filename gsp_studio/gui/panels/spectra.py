@@ -278,7 +278,7 @@ class SpectraPanel(ViewPanel):
 
     @property
     def _title(self) -> str:
-        """What the values of the curves are."""
+        """Name the values of the curves."""
         unit = self.unit.currentData()
         return "intensity" if unit == "none" else f"spectrum, {UNITS[unit]}"
 

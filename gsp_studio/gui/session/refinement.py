@@ -140,7 +140,7 @@ class Refinement(QObject):
         return runner is not None and self.latest is not None and isinstance(runner.spec.params.init[1], np.ndarray)
 
     def state(self) -> RefinementState | None:
-        """What has come to rest; None where nothing has."""
+        """The refinement that has come to rest; None where none has."""
         runner, outcome = self._runner, self._outcome
         if runner is None or outcome is None or self.is_running:
             return None

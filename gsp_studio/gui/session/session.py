@@ -158,7 +158,7 @@ class Session(QObject):
 
     @property
     def nouns(self) -> Nouns:
-        """What texts call these data."""
+        """Nouns of texts about these data."""
         return IMAGES if self.dataset is None else self.dataset.nouns
 
     def open(self, path: str | Path, options: LoadOptions | None = None) -> None:

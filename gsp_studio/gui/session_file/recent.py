@@ -34,7 +34,7 @@ class RecentSession:
         When it was written last, or opened; 0 where that is not known.
     is_file : bool
     more : tuple of str
-        What is kept beside runs, in words.
+        Work that is kept beside runs, in words.
     """
 
     path: Path

@@ -172,7 +172,7 @@ class SessionStore(QObject):
         self._tasks.submit(write, done, failed)
 
     def _beside_runs(self) -> tuple[object, ...]:
-        """What is kept beside runs and weights, each another object after a change."""
+        """Parts that are kept beside runs and weights, each another object after a change."""
         session = self._session
         return session.seeds.seeds, session.reference.truth, session.entries.mask
 

@@ -1,4 +1,4 @@
-"""What is known of the abundances of a scene: few materials a pixel, or shares that sum to one."""
+"""Constraints on the abundances of a scene: few materials a pixel, or shares that sum to one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of one sample and its fit: its error, what it is made of, and what it is without a part."""
+"""Words about one sample and its fit: its error, its parts, and the fit without one of them."""
 
 from __future__ import annotations
 

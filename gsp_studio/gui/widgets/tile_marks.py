@@ -1,4 +1,4 @@
-"""What is drawn over the tiles of a `TileBuffer`: labels, frames, bars of sparsity, edges of tiles that change."""
+"""Marks over the tiles of a `TileBuffer`: labels, frames, bars of sparsity, edges of tiles that change."""
 
 from __future__ import annotations
 

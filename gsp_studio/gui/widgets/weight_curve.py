@@ -22,7 +22,7 @@ _PAINTING = (Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton)
 
 @dataclass(frozen=True)
 class CurveTool:
-    """What a drag does.
+    """Effect of a drag.
 
     Attributes
     ----------

@@ -58,7 +58,7 @@ class WeightSurface(QWidget):
 
     @property
     def hint(self) -> str:
-        """What to do next, in a line."""
+        """Next step, in a line."""
         return _HINT if self.canvas is self.painting else _HINT_CURVE
 
     def set_dataset(self, dataset: Dataset) -> None:

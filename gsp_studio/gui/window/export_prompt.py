@@ -12,7 +12,7 @@ from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import RunEntry
 from gsp_studio.io.dataset import Dataset
 
-#: What is said beside an export of a run while another basis is on the screen.
+#: Note beside an export of a run while another basis is on the screen.
 _PROJECTED = "On the screen is a projection of {} to s = {:.4f}, which is no run; refined, it can be exported."
 _NO_RUN = "On the screen is the basis of no run; this is the last run of the list."
 

@@ -56,7 +56,7 @@ class Prompts(QObject):
         self._layout: LayoutDialog | None = None
         self._layout_wanted = False
         self._rank = RankPrompt(window, session)
-        #: What was opened last, and how.
+        #: Source that was opened last, and its options.
         self._tried: tuple[Path, LoadOptions | None] = Path(), None
         self._sweeps: SweepController | None = None
         session.exports.folderTaken.connect(self._replace_export)

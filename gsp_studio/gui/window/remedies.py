@@ -1,4 +1,4 @@
-"""What can be done about a data set that cannot be opened."""
+"""Remedies for a data set that cannot be opened."""
 
 from __future__ import annotations
 

@@ -207,7 +207,7 @@ def stability(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     """Show the stability of the run over further seeds."""
     window, session = studio.window, studio.session
     before = session.display.marked
-    session.check_stability()
+    session.stability.check()
     studio.wait(lambda: session.runs.entries[-1].stability is not None)
     session.display.select(int(session.runs.entries[-1].stability.similarity.argmin()))
     studio.idle(0.5)

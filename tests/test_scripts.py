@@ -17,6 +17,7 @@ SCRIPTS = [
     "script/test",
     "script/docs",
     "script/screenshots",
+    "script/fashion-mnist",
     "script/system-packages",
     "script/test-elsewhere",
     ".ci/run",

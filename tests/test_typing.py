@@ -85,7 +85,10 @@ def pyright() -> list[str]:
         pytest.skip("pyright needs Node.js, which is not installed")
     command = [sys.executable, "-m", "pyright"]
     quiet = {**os.environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
-    asked = subprocess.run([*command, "--version"], env=quiet, capture_output=True, text=True, check=False)
+    try:
+        asked = subprocess.run([*command, "--version"], env=quiet, capture_output=True, text=True, timeout=120)
+    except subprocess.TimeoutExpired:
+        pytest.skip("pyright could not be fetched from npm within 120 s")
     if asked.returncode != 0:
-        pytest.skip(f"pyright cannot be fetched from npm: {asked.stderr.strip().splitlines()[-1]}")
+        pytest.skip(f"pyright cannot be fetched from npm: {(asked.stderr.strip().splitlines() or ['no word why'])[-1]}")
     return command

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gsp_studio.commands import arguments
+from gsp_studio.commands.entries import add_entries, check_entries, entries_of
 
 if TYPE_CHECKING:
     from gsp_studio.arrays import Array
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="run.json of an export, or the folder that holds it")
     parser.add_argument("path", metavar="PATH", help="other images, read as those of the run unless flags say more")
     parser.add_argument("--out", type=arguments.folder, required=True, metavar="DIR", help="folder for the files")
-    arguments.add_mask(parser)
+    add_entries(parser)
     arguments.add_layout(parser)
     arguments.add_machine(parser)
     parser.set_defaults(command=run)
@@ -33,9 +34,9 @@ def run(args: argparse.Namespace) -> int:
     from gsp_studio.core.methods import error_name
     from gsp_studio.io.export.applied import FixedBasis, check_free, export_application, options_for_others
     from gsp_studio.io.factors import read_basis
-    from gsp_studio.io.pixels import read_mask
     from gsp_studio.io.run_json import read_run
 
+    check_entries(args)
     check_free(args.out)  # before the work, not after it
     found = read_run(args.run)
     folder = args.run if args.run.is_dir() else args.run.parent
@@ -54,7 +55,9 @@ def run(args: argparse.Namespace) -> int:
     )
     backend = get_backend(args.backend, args.threads)
     dataset = arguments.load(args, options_for_others(found.options))
-    mask = read_mask(args.mask, dataset) if args.mask is not None else _mask_of(found, dataset)
+    mask = entries_of(args, dataset)
+    if mask is None:
+        mask = _mask_of(found, dataset)
     files, error = export_application(args.out, basis, dataset, backend, mask)
     args.is_written = True
     print(f"{error_name(basis.params)} {100 * error:.3f} %  {dataset.X.shape[1]} images in the basis of {args.run}")
@@ -71,15 +74,15 @@ def _last_params(found: RunFile) -> Params:
 
 
 def _mask_of(found: RunFile, dataset: Dataset) -> Array | None:
-    """The missing pixels of the run, where these are the same in all of its images."""
+    """The missing pixels of the run, or their weights, where these are the same in all of its images."""
     import numpy as np
 
     if found.mask is None:
         return None
-    missing = found.mask if found.mask.dtype == bool else found.mask == 0
-    pixels = missing[:, :1]
-    if (missing != pixels).any():
-        told = "the run had missing entries of single images, which say nothing about others; --mask names theirs"
+    pixels = found.mask[:, :1]
+    if (found.mask != pixels).any():
+        kind, flag = ("missing entries", "--mask") if found.mask.dtype == bool else ("weights", "--entry-weights")
+        told = f"the run had {kind} of single images, which say nothing about others; {flag} names theirs"
         print(f"gsp-studio: {told}", file=sys.stderr)
         return None
     if len(pixels) != len(dataset.X):

@@ -12,6 +12,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gsp_studio.commands.entries import add_entries
+
 if TYPE_CHECKING:
     from gsp_studio.core.params import Parameter, Params
     from gsp_studio.core.truth import Truth
@@ -174,9 +176,9 @@ def add_parameters(
 
 
 def add_run(parser: argparse.ArgumentParser, without: Collection[str] = ()) -> None:
-    """Add the flags of a run: its parameters, missing entries, the layout of its data, and the machine."""
+    """Add the flags of a run: its parameters, what its entries count, the layout of its data, and the machine."""
     add_parameters(parser, without=without)
-    add_mask(parser)
+    add_entries(parser)
     add_layout(parser)
     add_machine(parser)
 
@@ -234,15 +236,6 @@ def truth_of(args: argparse.Namespace, dataset: Dataset) -> Truth | None:
     return read_truth(args.truth, Sizes.of(dataset)) if args.truth else None
 
 
-def add_mask(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--mask", metavar="FILE", help="not 0 where a pixel (in a .npy like X: an entry) is missing")
-
-
-def add_entry_weights(parser: argparse.ArgumentParser) -> None:
-    what = "in place of --mask: what a pixel (in a .npy like X: an entry) counts, from 0, missing, to 1"
-    parser.add_argument("--entry-weights", metavar="FILE", help=what)
-
-
 def add_layout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image-shape", type=image_shape, metavar="HxW", help="shape of an image, where vectors hide it"
@@ -291,7 +284,9 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
         "--storage", choices=["memory", "disk"], help="load the images, or leave them on the disk (large .npy do)"
     )
     parser.add_argument(
-        "--nonfinite", choices=["zero", "drop"], help="NaN and infinite values: 0, or drop these images"
+        "--nonfinite",
+        choices=["zero", "drop"],
+        help="NaN and infinite values: 0, or drop these images and damaged ones",
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gsp_studio.commands import arguments
+from gsp_studio.commands.proposals import proposed
 
 if TYPE_CHECKING:
     from gsp_studio.core.truth import Agreement
@@ -34,16 +36,22 @@ def run(args: argparse.Namespace) -> int:
 
     if len(args.paths) > 1:
         return _exports(args.paths, args.json, args.truth)
-    if args.rank is None:
-        raise ValueError("compare needs --rank and a data set, or several exported runs")
+    if args.rank is None and args.samples != "pixels":
+        raise ValueError(
+            "compare needs --rank (proposed with --samples pixels) and a data set, or several exported runs"
+        )
     args.path = args.paths[0]
     methods = [name.strip() for name in args.methods.split(",")]
-    runs = [arguments.params_of(args, method=name) for name in methods]
+    runs = [arguments.params_of(args, method=name, rank=args.rank or 1) for name in methods]
     dataset = arguments.load(args)
+    chosen = proposed(args, dataset, methods)
+    runs = [replace(params, **chosen) for params in runs]
     for params in runs:
         check_params(params, *dataset.X.shape)
     truth = arguments.truth_of(args, dataset)
     beside = "" if truth is None else f" {'angle':>9} {'RMSE':>8}"
+    if truth is not None:
+        print(f"beside {truth.source}:")
     print(f"{'method':10} {'error':>11} {'sparsity':>9} {'least':>9} {'time':>11} {'iteration':>12}{beside}")
     compare(dataset.X, runs, get_backend(args.backend, args.threads), on_done=_show, truth=truth)
     return 0
@@ -78,7 +86,7 @@ def _exports(paths: Sequence[str], as_json: bool, references: Sequence[str]) -> 
             f"{row['sparsity']:9.4f} {row['seconds']:7.2f} s {row['similarity']:7.4f}"
         )
     for row in (row for row in rows if "truth" in row):
-        print(f"\n{row['run']}, beside the reference:", *lines_of(row["truth"]), sep="\n")
+        print(f"\n{row['run']}", *lines_of(row["truth"]), sep="\n")
     if len({row["held_out"] for row in rows}) > 1:
         for row in (row for row in rows if row["held_out"]):
             print(

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gsp_studio.commands import arguments
+from gsp_studio.commands.entries import check_entries, entries_of
 from gsp_studio.commands.exit_codes import BAD_INPUT, INTERRUPTED, is_about_input
+from gsp_studio.commands.proposals import proposed
 from gsp_studio.io.error_text import describe_error
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``gsp-studio fit``."""
+    from gsp_studio.core.unit_spectra import UNITS
     from gsp_studio.io.export.formats import EXTRAS
 
     parser.add_argument("paths", nargs="*", metavar="PATH", help="data sets: folders, archives, .npy, .mat, ... files")
@@ -44,12 +47,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--also", type=arguments.extras, default=(), metavar="LIST", help=f"more exports: {', '.join(EXTRAS)}"
     )
+    parser.add_argument(
+        "--normalize",
+        choices=tuple(UNITS),
+        default="none",
+        help="of the factors in --also: divide each basis image by its maximum, sum or Euclidean norm, and multiply "
+        "its coefficients by it; factors.npz keeps them as they were computed",
+    )
     parser.add_argument("--zoom", type=int, metavar="N", help="of figures: a pixel becomes N x N (as fits the image)")
     parser.add_argument("--white", choices=("tile", "shared"), default="tile", help="of figures: per tile, or shared")
     arguments.add_run(parser)
     arguments.add_seeds(parser)
     arguments.add_truth(parser)
-    arguments.add_entry_weights(parser)
     arguments.add_cluster(parser)
     parser.set_defaults(command=fit)
 
@@ -137,8 +146,11 @@ def _fit_one(args: argparse.Namespace) -> int:
     from gsp_studio.engine.run import RunSpec
     from gsp_studio.io.export.folder_names import check_name
     from gsp_studio.io.export.run_folder import check_directory
-    from gsp_studio.io.pixels import read_entry_weights, read_mask, read_pixels
+    from gsp_studio.io.pixels import read_pixels
 
+    check_entries(args)
+    if args.normalize != "none" and not args.also:
+        raise ValueError("--normalize scales the factors in the files of --also; name these, as in --also spectra,maps")
     check_name(str(args.out))  # before the work, not after it
     check_directory(str(args.out).partition("{")[0] or ".")
     if args.scheduler:
@@ -149,18 +161,13 @@ def _fit_one(args: argparse.Namespace) -> int:
     if args.weights is None:
         check_params(params, sys.maxsize, sys.maxsize)  # all that can be said without the data
     dataset = arguments.load(args)
-    if args.rank is None or isinstance(args.sparsity, arguments.UsualNumber):
-        params = _with_proposal(params, dataset, args)
+    params = _with_proposal(params, dataset, args)
     if args.weights is not None:
         params = replace(params, weights=read_pixels(args.weights, dataset))
     params = arguments.seeded(params, args, dataset)
     check_params(params, *dataset.X.shape)
     args.reference = arguments.truth_of(args, dataset)
-    mask = None if args.mask is None else read_mask(args.mask, dataset)
-    if args.entry_weights is not None:
-        if mask is not None:
-            raise ValueError("--entry-weights and --mask say the same in two ways; accepted is one of them")
-        mask = read_entry_weights(args.entry_weights, dataset)
+    mask = entries_of(args, dataset)
     where = {"fingerprint": dataset.fingerprint, "scheduler": args.scheduler}
     spec = RunSpec(dataset.X, params, args.backend, args.threads, mask, **where)
     return _run_and_export(spec, dataset, args, _places(args))
@@ -168,17 +175,10 @@ def _fit_one(args: argparse.Namespace) -> int:
 
 def _with_proposal(params: Params, dataset: Dataset, args: argparse.Namespace) -> Params:
     """Parameters with those that are proposed for spectra where the user gave none, which is said."""
-    from gsp_studio.engine.proposal import proposal_for
-
-    proposed = proposal_for(dataset)
-    if proposed is None:
-        return params
-    if args.rank is None:
-        params = replace(params, rank=proposed.rank)
-    if isinstance(args.sparsity, arguments.UsualNumber):
-        params = replace(params, sparsity=proposed.sparsity)
-    args.rank, args.sparsity = params.rank, params.sparsity
-    print(f"{dataset.name}: {proposed.why}", file=sys.stderr)
+    found = proposed(args, dataset, [params.method])
+    if found:
+        params = replace(params, **found)
+        args.rank, args.sparsity = params.rank, params.sparsity
     return params
 
 
@@ -294,7 +294,9 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
     if another:
         taken, out = out, free_folder(out)
         print(f"gsp-studio: {taken} holds {another}; this run is exported into {out}", file=sys.stderr)
-    figures = {"extras": args.also, "zoom": args.zoom, "scale": args.white} if "also" in args else {}
+    figures = {}
+    if "also" in args:
+        figures = {"extras": args.also, "zoom": args.zoom, "scale": args.white, "normalize": args.normalize}
     options = ExportOptions(**figures, coefficients=getattr(args, "coefficients", None))
     out, paths, is_all = _written(out, dataset, run, options, args.force)
     args.out = out
@@ -310,11 +312,12 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
     )
     if run.truth:
         print("\n".join(lines_of(dict(run.truth))), file=words)
-    for caution in cautions_of(result.W, result.gram):
+    for caution in cautions_of(result.W, result.gram, dataset.nouns):
         print(f"gsp-studio: {caution.sentence}", file=sys.stderr)
     if result.dead:
         many = f"{len(result.dead)} basis images are" if len(result.dead) > 1 else "1 basis image is"
-        print(f"gsp-studio: {many} dead (zero, or used by no image); try --reseed-dead", file=sys.stderr)
+        words_of_dead = dataset.nouns.of(f"{many} dead (zero, or used by no image)")
+        print(f"gsp-studio: {words_of_dead}; try --reseed-dead", file=sys.stderr)
     print(f"{len(paths)} files in {out}", file=words)
     LOG.info("%s: error %.3f %%, %d iterations, %s", out, 100 * result.error, result.n_iter, outcome.reason.value)
     code = {FinishReason.CANCELLED: INTERRUPTED, FinishReason.FAILED: BAD_INPUT}.get(outcome.reason, 0)

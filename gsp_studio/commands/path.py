@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gsp_studio.commands import arguments
+from gsp_studio.commands.entries import check_entries, entries_of
 from gsp_studio.commands.exit_codes import BAD_INPUT, INTERRUPTED
 from gsp_studio.io.error_text import describe_error
 
@@ -79,10 +80,11 @@ def _prepare(args: argparse.Namespace) -> tuple[PathWalk, PathSpec]:
     from gsp_studio.experiments.path_points import PathSpec
     from gsp_studio.io.atomic import ExportError
     from gsp_studio.io.export.run_folder import check_directory
-    from gsp_studio.io.pixels import read_mask, read_pixels
+    from gsp_studio.io.pixels import read_pixels
 
     if args.rank is None:
         raise ValueError("path needs --rank, the number of basis images")
+    check_entries(args)
     check_directory(args.out)
     backend = get_backend(args.backend, args.threads).name
     params = arguments.params_of(args)
@@ -91,7 +93,7 @@ def _prepare(args: argparse.Namespace) -> tuple[PathWalk, PathSpec]:
     dataset = arguments.load(args)
     if args.weights is not None:
         params = replace(params, weights=read_pixels(args.weights, dataset))
-    mask = None if args.mask is None else read_mask(args.mask, dataset)
+    mask = entries_of(args, dataset)
     walk = PathWalk(params, args.sparsities, *dataset.X.shape)
     spec = PathSpec(dataset, params, walk.targets, backend, mask)
     if not args.force and _holds_another(args.out, spec):

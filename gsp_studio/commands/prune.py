@@ -182,6 +182,7 @@ def _list(checkpoint: Checkpoint, as_json: bool) -> int:
         f"{len(checkpoint.layers)} layers with {checkpoint.size} weights, average sparsity {checkpoint.sparsity:.4f}, "
         f"{checkpoint.zeros:.2%} zeros; {len(checkpoint.left_alone)} other arrays are left alone"
     )
+    _tell_of_tools(checkpoint, sys.stdout)
     return 0
 
 
@@ -219,7 +220,7 @@ def _prune(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     save_checkpoint(checkpoint, out, pruned.weights, statistics)
     smaller.save()
-    sizes = sizes_of(checkpoint.layers, pruned.weights, places_of(checkpoint))
+    sizes = sizes_of(checkpoint.layers, pruned.weights, places_of(checkpoint, images.shape))
     files = {path.name: file_sizes(path) for path in (out, *smaller.paths)}
     more = {"method": args.method, **images.described(accuracies), "sizes": sizes.described()}
     more |= smaller.described()
@@ -235,6 +236,7 @@ def _prune(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
         print(f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''}: {status}", file=words)
     for warning in told:
         print(one_line(str(warning.message)), file=words)
+    _tell_of_tools(checkpoint, words)
     by = "the graph" if checkpoint.format == "onnx" else "the order of the file"
     for end in (FIRST, LAST):
         if end in args.exclude:
@@ -252,6 +254,16 @@ def _prune(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
         print(line, file=words)
     print(f"{', '.join(map(str, (out, *smaller.paths)))} and {report.name}", file=words)
     return 0
+
+
+def _tell_of_tools(checkpoint: Checkpoint, words: TextIO) -> None:
+    """Weights that cannot be pruned as they are, with the cure."""
+    from gsp_studio.io.dataset import one_line
+    from gsp_studio.pruning.formats.array_names import TOOLS
+
+    for reason in sorted({array.reason for array in checkpoint.left_alone if TOOLS in array.reason}):
+        names = [one_line(array.name) for array in checkpoint.left_alone if array.reason == reason]
+        print(f"left alone: {', '.join(names[:4])}{', ...' if len(names) > 4 else ''}: {reason}", file=words)
 
 
 def _tell(layers: Sequence[LayerReport], words: TextIO) -> None:

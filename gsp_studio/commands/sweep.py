@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from gsp_studio.commands import arguments
+from gsp_studio.commands.entries import check_entries, entries_of
 from gsp_studio.commands.exit_codes import BAD_INPUT, INTERRUPTED
 
 if TYPE_CHECKING:
@@ -85,10 +86,11 @@ def _sweep(args: argparse.Namespace) -> Sweep:
     from gsp_studio.backends import get_backend
     from gsp_studio.experiments.grid import Grid
     from gsp_studio.experiments.sweep import Sweep
-    from gsp_studio.io.pixels import read_mask, read_pixels
+    from gsp_studio.io.pixels import read_pixels
 
     if args.seeds < 1:
         raise ValueError(f"seeds is {args.seeds}; accepted is a whole number >= 1")
+    check_entries(args)
     out = Path(args.out)
     existing = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not args.out or not existing.is_dir():
@@ -102,7 +104,7 @@ def _sweep(args: argparse.Namespace) -> Sweep:
     dataset = arguments.load(args)
     if args.weights is not None:
         base = replace(base, weights=read_pixels(args.weights, dataset))
-    mask = None if args.mask is None else read_mask(args.mask, dataset)
+    mask = entries_of(args, dataset)
     return Sweep(dataset, Grid(base, args.ranks, args.sparsities, seeds), out, args.backend, args.threads, mask)
 
 

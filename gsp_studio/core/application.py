@@ -19,7 +19,7 @@ from gsp_studio.backends import Backend, get_backend
 from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
 from gsp_studio.backends.summation import images_of_block
 from gsp_studio.core.encoding import divergence_of, encode, of_coefficients
-from gsp_studio.core.masking import apart, check_mask
+from gsp_studio.core.masking import apart, check_weights
 from gsp_studio.core.matrix import backend_for
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import Params
@@ -105,8 +105,8 @@ def apply_basis(
         Of the run that has found the basis: its `sparsity_h` and its loss hold for the coefficients. None: plain
         nonnegative least squares.
     backend : str or Backend
-    mask : array_like (m, n) of bool, optional
-        True where an entry is missing.
+    mask : array_like (m, n) of bool or floating numbers, optional
+        True where an entry is missing; or what entries count, from 0, missing, to 1.
     row_scale : ndarray (m,), optional
         What the pixels are divided by before squares are summed: `Result.gram.rows` of a run with `Params.poisson`.
 
@@ -168,7 +168,7 @@ def applications(
         device = backend_for(kept, backend)
     else:
         device = get_backend(backend) if isinstance(backend, str) else backend
-    missing = None if mask is None else check_mask(mask, X.shape)
+    missing, weights = (None, None) if mask is None else check_weights(mask, X.shape)
     if is_out_of_core(X):
         for what, is_given in (
             ("a mask", missing is not None),
@@ -180,23 +180,29 @@ def applications(
         X = np.where(missing, X.dtype.type(0), X)
     if not is_out_of_core(X):
         check_data(X, may_be_zero=True)
-    return _in_parts(X, V, device, kept, missing, rows)
+    return _in_parts(X, V, device, kept, rows, missing, weights)
 
 
 def _in_parts(
-    X: Any, V: Array, device: Backend, params: Params | None, missing: Array | None, rows: Array | None
+    X: Any,
+    V: Array,
+    device: Backend,
+    params: Params | None,
+    rows: Array | None,
+    missing: Array | None,
+    weights: Array | None,
 ) -> Iterator[Application]:
     V = V if rows is None else V / rows
     is_least_squares = params is None or METHODS[params.method].is_least_squares
     for some, images in _parts(X, params is not None and params.sparsity_h is not None):
-        gone = None if missing is None else missing[:, some]
+        counted = [None if part is None else part[:, some] for part in (missing, weights)]
         if rows is not None:
             images = np.asfortranarray(images / rows[:, None])
-        H, _ = encode(images, V, device, params, gone)
+        H, _ = encode(images, V, device, params, *counted)
         if is_least_squares:
-            found = lengths_left(images, V.T, H, gone)
+            found = lengths_left(images, V.T, H, *counted)
         else:
-            found = divergence_of(images, gone, device).of_images(V, H)
+            found = divergence_of(images, counted[0], device, counted[1]).of_images(V, H)
         yield Application(some, H, *found, is_least_squares)
 
 

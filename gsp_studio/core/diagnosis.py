@@ -12,6 +12,7 @@ import numpy.typing as npt
 from gsp_studio.arrays import Array
 from gsp_studio.core.metrics import GramError, self_product
 from gsp_studio.core.sparsity import hoyer_sparsity
+from gsp_studio.nouns import IMAGES, Nouns
 
 #: One image carries the rest: so much of the sum of all lengths |w| |h|, and so much less sparse than the median image.
 _SHARE, _GAP = 0.5, 0.3
@@ -78,7 +79,7 @@ def error_without(W: Array, gram: GramError, k: int, error: float) -> float:
     return math.sqrt(max(0.0, error**2 + added / gram.x_norm2))
 
 
-def cautions(sparsities: Array, energies: Array) -> tuple[Caution, ...]:
+def cautions(sparsities: Array, energies: Array, nouns: Nouns = IMAGES) -> tuple[Caution, ...]:
     """Signs that a basis describes the data by one dense image, or by single pixels.
 
     An average says nothing about its terms: one dense image and many of one pixel meet it too.
@@ -89,6 +90,8 @@ def cautions(sparsities: Array, energies: Array) -> tuple[Caution, ...]:
         Hoyer sparsity of each basis image.
     energies : ndarray (r,)
         Share of each in the whole, as `energies_of`.
+    nouns : Nouns
+        Of the data.
 
     Returns
     -------
@@ -102,21 +105,49 @@ def cautions(sparsities: Array, energies: Array) -> tuple[Caution, ...]:
         share = f"{100 * energies[first]:.0f} %"
         found.append(
             Caution(
-                f"one image carries {share}",
-                f"basis image {first + 1} is dense (sparsity {sparsities[first]:.2f}) and carries {share} of the "
-                "energy; the others are sparse to make up for it: try another start (nndsvdar), another rank or a "
-                "lower target",
+                nouns.of(f"one image carries {share}"),
+                nouns.of(
+                    f"basis image {first + 1} is dense (sparsity {sparsities[first]:.2f}) and carries {share} of the "
+                    "energy; the others are sparse to make up for it: try another start (nndsvdar), another rank or a "
+                    "lower target"
+                ),
             )
         )
-    single = single_pixels(sparsities)
-    if single >= max(2, _MANY * r):
+    if is_dusty(sparsities):
+        single, lower = single_pixels(sparsities), target_without_dust(sparsities)
+        others = "" if math.isnan(lower) else f": {lower:.2f} is the average of the others"
         found.append(
             Caution(
-                f"{single} of {r} are one pixel",
-                f"{single} of {r} basis images have one pixel or none; try a lower rank or a lower target",
+                nouns.of(f"{single} of {r} are one pixel"),
+                nouns.of(
+                    f"{single} of {r} basis images have one pixel or none; try a lower rank or a lower target{others}"
+                ),
             )
         )
     return tuple(found)
+
+
+def is_dusty(sparsities: Array) -> bool:
+    """Whether many basis images have one pixel, or as good as that, by the sparsity of each."""
+    return single_pixels(sparsities) >= max(2, _MANY * len(sparsities))
+
+
+def target_without_dust(sparsities: Array) -> float:
+    """A target that needs no basis images of single pixels: the average of the others, rounded down to two digits.
+
+    Parameters
+    ----------
+    sparsities : ndarray (r,)
+        Hoyer sparsity of each basis image.
+
+    Returns
+    -------
+    float
+        NaN where there are no others, or where they are flat.
+    """
+    others = np.asarray(sparsities, np.float64)[~is_dust(sparsities)]
+    lower = math.floor(100 * float(others.mean())) / 100 if len(others) else 0.0
+    return lower if lower > 0 else math.nan
 
 
 def single_pixels(sparsities: Array) -> int:
@@ -150,6 +181,6 @@ def sparser_and_better(
     return (Caution(f"{name} is sparser and better", f"{words}: this run has not found the best basis of its target"),)
 
 
-def cautions_of(W: Array, gram: GramError) -> tuple[Caution, ...]:
+def cautions_of(W: Array, gram: GramError, nouns: Nouns = IMAGES) -> tuple[Caution, ...]:
     """`cautions` about a basis (m, r) with coefficients whose products `gram` has."""
-    return cautions(np.asarray(hoyer_sparsity(W)), energies_of(self_product(W), gram)) if len(W) > 1 else ()
+    return cautions(np.asarray(hoyer_sparsity(W)), energies_of(self_product(W), gram), nouns) if len(W) > 1 else ()

@@ -16,7 +16,7 @@ from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import Backend
 from gsp_studio.core.methods import METHODS, Method
 from gsp_studio.core.params import Params, row_weights
-from gsp_studio.core.seeds import held_for_good, holds_without
+from gsp_studio.core.seeds import held_for_good, seeds_without
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,7 @@ def edited_params(edit: Edit, params: Params) -> Params:
         frozen = tuple(j - (j > k) for j in params.frozen if j != k)
         if np.ndim(weights) == 2:
             weights = np.delete(weights, k, axis=1)
-        hold = holds_without(params, k)
-        return replace(params, rank=params.rank - 1, frozen=frozen, weights=weights, seed_hold=hold)
+        return replace(params, rank=params.rank - 1, frozen=frozen, weights=weights, **seeds_without(params, k))
     if isinstance(edit, Split):
         if np.ndim(weights) == 2:
             weights = np.column_stack([weights, weights[:, k]])

@@ -42,12 +42,18 @@ def coefficients(X: Any, V: Array, backend: Backend, n_sweeps: int, tol: float) 
 
 
 def encode(
-    X: Any, V: Array, backend: Backend, params: Params | None = None, missing: Array | None = None
+    X: Any,
+    V: Array,
+    backend: Backend,
+    params: Params | None = None,
+    missing: Array | None = None,
+    weights: Array | None = None,
 ) -> tuple[Array, float]:
     """Coefficients of images for a basis, and the length of the residual that they leave.
 
-    Free ones are those of least squares, ``argmin_{H >= 0} ||X - W H||`` over the entries that are there. Sparse ones
-    go on from these by the update that `params.method` has for them, until the error stands still.
+    Free ones are those of least squares, ``argmin_{H >= 0} ||X - W H||`` over the entries that are there, whose squares
+    count as `weights` say. Sparse ones go on from these by the update that `params.method` has for them, until the
+    error stands still.
 
     Parameters
     ----------
@@ -61,6 +67,8 @@ def encode(
         too; None for free coefficients.
     missing : ndarray (m, n) of bool, optional
         True where an entry of X is missing; X is an array then. An image without any entry gets zeros.
+    weights : ndarray (m, n), optional
+        With `missing`: what the other entries count, above 0 and up to 1.
 
     Returns
     -------
@@ -70,18 +78,18 @@ def encode(
         `params.method` ``sqrt(2 D)``, as in scikit-learn.
     """
     if params is not None and not METHODS[params.method].is_least_squares:
-        return _of_divergence(X, V, backend, missing)
+        return _of_divergence(X, V, backend, missing, weights)
     if params is not None and params.sum_to_one > 0:
         if missing is None:
             return _of_sums(X, V, backend, params)
-        return _of_entries_there(X, V, backend, missing, params)
+        return _of_entries_there(X, V, backend, missing, params, weights)
     if missing is None:
         H, gram = coefficients(X, V, backend, _SWEEPS, 0.0)
         left = gram.squared_residual(V.T)
         if params is None and gram.is_accurate(left):
             return H, gram.length_of(left)
     else:
-        H, residual = _of_entries_there(X, V, backend, missing)
+        H, residual = _of_entries_there(X, V, backend, missing, None, weights)
         if params is None:
             return H, residual
     unit = _unit_of(X, V)
@@ -90,19 +98,28 @@ def encode(
     if missing is not None:
         filled = np.array(X.T, order="C")
         filled[missing.T] = 0
-        gone, X = Missing(filled, missing.T), filled.T
+        gone, X = Missing(filled, missing.T, None, None if weights is None else weights.T), filled.T
     with backend.scope():
         Xt, device = adopted(X, backend, len(V))
         V, H = device.put(V), device.put(H)
-        fill = None if gone is None else device.filling(Xt, X.T, gone.places)
+        fill = None if gone is None else _filling(device, Xt, X.T, gone)
         if params is not None:
             H = _sparse(Xt, V, H, device, params, squared_norm(X) if gone is None else gone.norm2, fill)
         if fill is not None:
             fill(V, H)
-        left = device.residual(Xt, V, H)
+        left = device.residual(Xt, V, H) + (0.0 if gone is None else gone.slack)
         H = device.get(H)
     with np.errstate(over="ignore"):
         return scaled(H, unit.coefficients), float(np.ldexp(math.sqrt(left), unit.data))
+
+
+def _filling(device: Backend, Xt: Any, filled: Array, gone: Missing) -> Callable[[Any, Any], float]:
+    """How a fit is written into the entries that are missing or count in part, and what that adds to the norm."""
+    write = device.filling(Xt, filled, gone.places)
+    if gone.weights is None:
+        return write
+    gone.check_device(device)
+    return lambda V, H: (write(V, H), gone.blend(filled))[1]
 
 
 def of_coefficients(params: Params) -> Params | None:
@@ -126,20 +143,24 @@ def _of_sums(X: Any, V: Array, backend: Backend, params: Params) -> tuple[Array,
     return scaled(H, unit.coefficients), float(np.ldexp(math.sqrt(left), unit.data))
 
 
-def divergence_of(X: Any, missing: Array | None, backend: Backend) -> Divergence:
-    """The Kullback-Leibler loss of images (m, n), which are 0 where entries are missing."""
-    weights = None if missing is None else np.ascontiguousarray(~missing.T, dtype=X.dtype)
+def divergence_of(X: Any, missing: Array | None, backend: Backend, weights: Array | None = None) -> Divergence:
+    """The Kullback-Leibler loss of images (m, n), which are 0 where entries are missing; others count as weighted."""
+    if missing is not None:
+        there = ~missing if weights is None else np.where(missing, 0, weights)
+        weights = np.ascontiguousarray(there.T, dtype=X.dtype)
     largest = X.largest if is_out_of_core(X) else float(X.max())
     Xt = X.T if is_out_of_core(X) else np.ascontiguousarray(X.T)
     return Divergence(Xt, weights, 2.0 ** exponent_of(largest), backend.threads)
 
 
-def _of_divergence(X: Any, V: Array, backend: Backend, missing: Array | None) -> tuple[Array, float]:
+def _of_divergence(
+    X: Any, V: Array, backend: Backend, missing: Array | None, weights: Array | None
+) -> tuple[Array, float]:
     """Coefficients under the Kullback-Leibler loss, from those of least squares on, and ``sqrt(2 D)``."""
     H, _ = encode(X, V, backend, None, missing)
     unit = _unit_of(X, V)
     X, V, H = unit.data_inside(X), unit.basis_inside(V), unit.coefficients_inside(H)
-    divergence = divergence_of(X, missing, backend)
+    divergence = divergence_of(X, missing, backend, weights)
     with backend.scope():
         H = divergence.coefficients(V, H)
         loss = divergence.of(V, H)
@@ -151,20 +172,23 @@ def _unit_of(X: Any, V: Array) -> Unit:
 
 
 def _of_entries_there(
-    X: Array, V: Array, backend: Backend, missing: Array, params: Params | None = None
+    X: Array, V: Array, backend: Backend, missing: Array, params: Params | None = None, weights: Array | None = None
 ) -> tuple[Array, float]:
-    """Least squares over fewer pixels, for all images that lack the same ones at a time."""
+    """Least squares over fewer pixels, for all images that lack and weigh the same ones at a time."""
     H = np.zeros((len(V), X.shape[1]), V.dtype)
-    bits = np.packbits(missing, axis=0).T
-    kinds, of_image = np.unique(bits, axis=0, return_inverse=True)
+    alike = np.packbits(missing, axis=0).T if weights is None else np.where(missing, 0, weights).T
+    kinds, of_image = np.unique(alike, axis=0, return_inverse=True)
     of_image = of_image.ravel()
     ends = np.cumsum(np.bincount(of_image, minlength=len(kinds)))
     lengths = []
     for some in np.split(np.argsort(of_image, kind="stable"), ends[:-1]):
         there = ~missing[:, some[0]]
         if there.any():
-            seen = np.asfortranarray(X[np.ix_(there, some)])
-            H[:, some], length = encode(seen, np.ascontiguousarray(V[:, there]), backend, params)
+            seen, basis = X[np.ix_(there, some)], V[:, there]
+            if weights is not None:
+                roots = np.sqrt(weights[there, some[0]]).astype(V.dtype)
+                seen, basis = seen * roots[:, None], basis * roots
+            H[:, some], length = encode(np.asfortranarray(seen), np.ascontiguousarray(basis), backend, params)
             lengths.append(length)
     return H, math.hypot(*lengths)
 

@@ -17,9 +17,10 @@ from scipy.sparse import issparse
 from gsp_studio.arrays import Array
 from gsp_studio.backends import get_backend
 from gsp_studio.core.encoding import encode, of_coefficients
-from gsp_studio.core.masking import apart, check_mask
+from gsp_studio.core.masking import apart, check_weights
 from gsp_studio.core.matrix import backend_for
 from gsp_studio.core.nmf import Iterate, Params, Stop, factorize
+from gsp_studio.core.scaling import Scaling
 from gsp_studio.core.scikit import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -31,8 +32,7 @@ from gsp_studio.core.scikit import (
 )
 from gsp_studio.core.sparse_rows import blocks_of_rows
 
-#: Iterations from one line of `SparseNMF(verbose=1)` to the next.
-_LINE = 10
+_LINE = 10  # iterations
 
 
 class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -62,6 +62,11 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         As in `Params`.
     extrapolate : bool
         As in `Params`: whether methods that can go ahead along their last step do.
+    poisson : bool
+        As in `Params`: least squares of counts, whose entries have the variance of their mean.
+    sum_to_one : float
+        As in `Params`: whether the coefficients of a sample sum to one, in `fit_transform` and in `transform` alike;
+        0 leaves them free, 1 is exact.
     max_iter : int
         Outer iterations at most.
     tol : float
@@ -81,6 +86,9 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     reconstruction_err_ : float
         ``||X - Z components_||_F`` of the training data and the coefficients that `fit_transform` returns, over the
         entries that are there, as in scikit-learn's NMF; ``sqrt(2 D)`` for methods of the Kullback-Leibler loss D.
+        With `poisson` features are divided by `feature_scale_` first, with weights squares count as these say.
+    feature_scale_ : ndarray (``n_features_in_``,) or None
+        With `poisson`: what features are divided by before squares are summed.
     sparsity_ : float
         Average Hoyer sparsity of the components; the weighted one where `method` is.
     n_components_, n_features_in_ : int
@@ -93,7 +101,8 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     -----
     *Missing entries.* NaN, what a NumPy masked array hides, and entries that `mask` names are missing, in `fit`,
     `fit_transform` and `transform`: they have no part in the fit, nor in `reconstruction_err_`. Infinite values are
-    refused. A sample without any entry has the coefficients 0.
+    refused. A sample without any entry has the coefficients 0. `mask` can hold floating numbers from 0 to 1 as well:
+    what entries count, 0 where they are missing.
 
     *Sparse matrices* of SciPy are taken as CSR, others are converted to it, which takes as much memory again. Rows
     become dense in blocks of at most 64 MiB, or of 64 rows where these are longer, two at a time; starts other than
@@ -129,6 +138,8 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         init: Any = "random",
         continuation: int = 0,
         extrapolate: bool = True,
+        poisson: bool = False,
+        sum_to_one: float = 0.0,
         max_iter: int = 200,
         tol: float = 1e-5,
         random_state: Any = 0,
@@ -143,6 +154,8 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self.init = init
         self.continuation = continuation
         self.extrapolate = extrapolate
+        self.poisson = poisson
+        self.sum_to_one = sum_to_one
         self.max_iter = max_iter
         self.tol = tol
         self.random_state = random_state
@@ -179,8 +192,9 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             NaN, and what a NumPy masked array hides, is missing.
         y : object
             Ignored.
-        mask : array_like (n_samples, n_features) of bool, optional
-            True where an entry is missing too; what X holds there is not read.
+        mask : array_like (n_samples, n_features) of bool or floating numbers, optional
+            True where an entry is missing too, or what entries count, from 0 to 1; what X holds where they are missing
+            is not read.
 
         Returns
         -------
@@ -191,9 +205,9 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         ValueError
             Data or parameters out of range.
         """
-        data, missing = self._validate(X, mask, reset=True)
+        data, counted = self._validate(X, mask, reset=True)
         params = self._params(data)
-        gone = None if missing is None else missing.T
+        gone = None if counted is None else counted.T
         result = factorize(_images(data), params, self.backend, _print_line if self.verbose else None, gone)
         if self.verbose and result.stop is not None:
             print(f"[SparseNMF] ended after {result.n_iter} iterations: {result.stop.value}")
@@ -207,11 +221,12 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self.n_components_ = len(self.components_)
         self.sparsity_ = result.sparsity
         self.n_iter_ = result.n_iter
-        Z, self.reconstruction_err_ = self._coefficients(data, missing)
+        self.feature_scale_ = None if result.gram is None else result.gram.rows
+        Z, self.reconstruction_err_ = self._coefficients(data, counted)
         return Z
 
     def transform(self, X: Any, mask: npt.ArrayLike | None = None) -> Array:
-        """Coefficients of new samples by nonnegative least squares; with `sparsity_h` of that sparsity.
+        """Coefficients of new samples by nonnegative least squares; as `sparsity_h` and `sum_to_one` say.
 
         Parameters
         ----------
@@ -247,11 +262,10 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             Before `fit`, or another number of components.
         """
         check_is_fitted(self)
-        Z = X if issparse(X) else np.asarray(X)
+        Z: Any = X if issparse(X) else np.asarray(X)
         if Z.ndim != 2 or Z.shape[1] != self.n_components_:
             raise ValueError(f"X has shape {Z.shape}; expected are coefficients (samples, {self.n_components_})")
-        product: Array = Z @ self.components_
-        return product
+        return np.asarray(Z @ self.components_)
 
     @property
     def _n_features_out(self) -> int:
@@ -267,7 +281,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         return tags
 
     def _validate(self, X: Any, mask: Any, reset: bool) -> tuple[Any, Array | None]:
-        """Samples as an array that holds 0 where entries are missing, and these; or as a CSR matrix."""
+        """Samples as an array that holds 0 where entries are missing, and these or the weights of all; or as CSR."""
         values, mask = apart(X, mask)
         data = validate_data(
             self, values, reset=reset, dtype=[np.float64, np.float32], accept_sparse="csr", ensure_all_finite=False
@@ -280,20 +294,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
                 data.sum_duplicates()
             _check_values(data.data)
             return data, None
-        missing = np.isnan(data)
-        if mask is not None:
-            missing |= check_mask(mask, data.shape)
-        if not missing.any():
-            _check_values(data)
-            return data, None
-        if reset and missing.all():
-            raise ValueError(
-                "X has no entry that is there: all of them are NaN or masked; at least one has to be there"
-            )
-        data = data.copy()
-        data[missing] = 0
-        _check_values(data)
-        return data, missing
+        return _filled(data, mask, needs_some=reset)
 
     def _params(self, data: Any) -> Params:
         seed = self.random_state
@@ -303,13 +304,6 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         if n_features < 2:
             raise ValueError(f"X has n_features = {n_features}; a sparsity needs at least 2")
         rank = _rank(self.n_components, self.init, data.shape)
-        weights = self.weights
-        if weights is not None:
-            weights = np.asarray(weights)
-            if weights.shape not in ((n_features,), (rank, n_features)):
-                accepted = f"(n_features,) = {(n_features,)} and (n_components, n_features) = {(rank, n_features)}"
-                raise ValueError(f"weights have shape {weights.shape}; accepted are {accepted}")
-            weights = weights.T
         return Params(
             rank=rank,
             method=self.method,
@@ -317,27 +311,50 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             seed=int(seed),
             max_iter=self.max_iter,
             init=self.init,
-            weights=weights,
+            weights=_pixel_weights(self.weights, n_features, rank),
             sparsity_h=self.sparsity_h,
             continuation=self.continuation,
             extrapolate=self.extrapolate,
+            poisson=self.poisson,
+            sum_to_one=self.sum_to_one,
             tol=self.tol,
         )
 
-    def _coefficients(self, data: Any, missing: Array | None) -> tuple[Array, float]:
+    def _coefficients(self, data: Any, counted: Array | None) -> tuple[Array, float]:
         """Coefficients (n_samples, n_components_) for the components, and the length of what they leave."""
         V = self.components_
         if self.sparsity_h is not None and data.shape[0] < 2:
             raise ValueError("sparsity_h is an average over samples; X has n_samples = 1, and it needs at least 2")
-        params = of_coefficients(Params(len(V), self.method, sparsity_h=self.sparsity_h))
-        X = _images(data.astype(V.dtype, copy=False))
+        params = of_coefficients(Params(len(V), self.method, sparsity_h=self.sparsity_h, sum_to_one=self.sum_to_one))
+        X, scale = _images(data.astype(V.dtype, copy=False)), self.feature_scale_
+        if scale is not None:
+            X, V = Scaling(scale, np.ones(X.shape[1], V.dtype)).inside(X), V / scale
         device = get_backend(self.backend) if params is None else backend_for(params, self.backend)
-        H, residual = encode(X, V, device, params, None if missing is None else missing.T)
+        missing = weights = None
+        if counted is not None:
+            missing, weights = (counted.T, None) if counted.dtype == np.bool_ else (counted.T == 0, counted.T)
+        H, residual = encode(X, V, device, params, missing, weights)
         return np.ascontiguousarray(H.T), residual
 
 
+def _filled(data: Array, mask: Any, needs_some: bool) -> tuple[Array, Array | None]:
+    """Dense samples that hold 0 where entries are missing, and these, or the weights of all where these are others."""
+    missing, weights = np.isnan(data), None
+    if mask is not None:
+        hidden, weights = check_weights(mask, data.shape)
+        missing |= hidden
+    if not missing.any():
+        _check_values(data)
+        return data, weights
+    if needs_some and missing.all():
+        raise ValueError("X has no entry that is there: all of them are NaN or masked; at least one has to be there")
+    data = data.copy()
+    data[missing] = 0
+    _check_values(data)
+    return data, missing if weights is None else np.where(missing, 0, weights)
+
+
 def _images(data: Any) -> Any:
-    """Samples as images: the transposed array, or blocks of dense rows."""
     return blocks_of_rows(data) if issparse(data) else data.T
 
 
@@ -353,6 +370,17 @@ def _rank(n_components: Any, init: Any, shape: tuple[int, int]) -> int:
         of = f"of {shape[0]} samples and {shape[1]} features"
         raise ValueError(f'n_components is {n_components!r}; accepted are 1 to {most} {of}, "auto" and None')
     return int(n_components)
+
+
+def _pixel_weights(weights: Any, n_features: int, rank: int) -> Array | None:
+    """Weights of features, or of each component's, as those of pixels."""
+    if weights is None:
+        return None
+    values, shapes = np.asarray(weights), ((n_features,), (rank, n_features))
+    if values.shape not in shapes:
+        accepted = f"(n_features,) = {shapes[0]} and (n_components, n_features) = {shapes[1]}"
+        raise ValueError(f"weights have shape {values.shape}; accepted are {accepted}")
+    return values.T
 
 
 def _print_line(it: Iterate) -> None:

@@ -57,8 +57,8 @@ class Iteration:
         if scaling is not None:
             self.backend = scaling.on(self.backend)
         self.missing = missing
-        if missing is not None and missing.weights is not None and backend.remote is not None:
-            raise ValueError("weights of entries are taken by the processor alone; accepted is the backend cpu")
+        if missing is not None:
+            missing.check_device(backend)
         self.fill = None if missing is None else backend.filling(self.Xt, Xt, missing.places)
         left_out = None if missing is None else missing.left_out
         self.misfit = None if left_out is None else backend.misfit(self.Xt, Xt, left_out.places, left_out.values)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.backend import Places
+from gsp_studio.backends.backend import Backend, Places
 from gsp_studio.backends.powers import scale_in_place
 from gsp_studio.core.metrics import squared_norm
 from gsp_studio.core.units import Unit, unit_of
@@ -173,6 +173,11 @@ class Missing:
         self.weights, self.values = weights[found].astype(np.float64), filled[found].astype(np.float64)
         self.weights[missing[found]] = 0.0
         self.norm2 = squared_norm((filled * np.sqrt(np.where(missing, 0, weights))).T)
+
+    def check_device(self, backend: Backend) -> None:
+        """Raise ValueError where weights are asked of a device with memory of its own."""
+        if self.weights is not None and backend.remote is not None:
+            raise ValueError("weights of entries are taken by the processor alone; accepted is the backend cpu")
 
     def blend(self, filled: Array) -> float:
         """Mix entries that count in part with the fit that `filled` (n, m) holds there.

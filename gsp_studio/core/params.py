@@ -152,6 +152,8 @@ class Params:
     seed_hold : str
         How seeds are treated, see `core.seeds.HOLDS`: "free", "first" or "always"; one for all, or one for each,
         separated by commas.
+    seed_names : tuple of str
+        Where each seed comes from, for people; empty where that is not known.
     frozen : tuple of int
         Basis images that keep their pixels, bit for bit; the others share what these leave of the target's budget.
         Changed in a run, it is what freezes and releases them.
@@ -233,6 +235,7 @@ class Params:
         is_flag=False,
         metavar="HOLD",
     )
+    seed_names: tuple[str, ...] = _describe((), "Names of seeds", "where each seed comes from", is_flag=False)
     frozen: tuple[int, ...] = _describe((), "Frozen", "basis images that keep their pixels", is_flag=False)
     n_sweeps: int = _describe(10, "Sweeps", "most HALS sweeps of one factor's update", Range(1), is_flag=False)
     n_steps: int = _describe(20, "Steps", "most gradient steps of one factor's update", Range(1), is_flag=False)
@@ -268,7 +271,7 @@ class Params:
 
     def with_factors(self, W: Any, H: Any, **changes: Any) -> Params:
         """Those of a run that begins with factors and goes straight on from them; `changes` of other fields."""
-        begun = {"rank": len(H), "init": (W, H), "continuation": 0, "seed_basis": None, "seed_hold": "free"}
+        begun = {"rank": len(H), "init": (W, H), "continuation": 0, **NO_SEEDS}
         return replace(self, **{**begun, **changes})
 
     def unusual(self, without: Collection[str] = ()) -> dict[str, Any]:
@@ -284,8 +287,10 @@ class Params:
         return self.sparsity * n_iter / self.continuation
 
 
+#: Values of the parameters of seeds without any.
+NO_SEEDS: dict[str, Any] = {"seed_basis": None, "seed_hold": "free", "seed_names": ()}
 #: Parameters that belong to the images of one data set, and their values without any.
-NO_ARRAYS: dict[str, Any] = {"weights": None, "frozen": (), "seed_basis": None, "seed_hold": "free"}
+NO_ARRAYS: dict[str, Any] = {"weights": None, "frozen": (), **NO_SEEDS}
 #: Description of each parameter, by name.
 PARAMETERS: dict[str, Parameter] = {part.name: part.metadata["parameter"] for part in fields(Params)}
 

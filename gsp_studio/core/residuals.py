@@ -164,7 +164,9 @@ def residuals(X: Any, W: Array, H: Any, on_block: Callable[[int], None] | None =
     )
 
 
-def lengths_left(X: Array, W: Array, H: Array, missing: Array | None = None) -> tuple[Array, Array]:
+def lengths_left(
+    X: Array, W: Array, H: Array, missing: Array | None = None, weights: Array | None = None
+) -> tuple[Array, Array]:
     """What a fit leaves of each image, and the image's length.
 
     Parameters
@@ -173,6 +175,8 @@ def lengths_left(X: Array, W: Array, H: Array, missing: Array | None = None) -> 
     W, H : ndarray (m, r), (r, n)
     missing : ndarray (m, n) of bool, optional
         True where an entry does not count; X is 0 there.
+    weights : ndarray (m, n), optional
+        What the squares of entries count.
 
     Returns
     -------
@@ -189,6 +193,9 @@ def lengths_left(X: Array, W: Array, H: Array, missing: Array | None = None) -> 
     for some, images, left in _blocks(X, W, H):
         if missing is not None:
             left[missing.T[some]] = 0
+        if weights is not None:
+            roots = np.sqrt(weights.T[some])
+            images, left = images * roots, left * roots
         squared[some], norms[some] = squared_norms(left), squared_norms(images)
     return scaled(np.sqrt(squared), unit.data), scaled(np.sqrt(norms), unit.data)
 

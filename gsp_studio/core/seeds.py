@@ -17,6 +17,8 @@ HOLDS = {
     "first": "held for the first iterations, then free",
     "always": "held for good, to the last bit",
 }
+#: Characters of the name of a seed.
+LONGEST_NAME = 120
 #: Iterations for which a seed of "first" is held.
 HELD_FIRST = 50
 
@@ -44,7 +46,20 @@ def with_seeds(params: Params, seeds: Sequence[Seed]) -> Params:
     if not seeds:
         return params
     columns = np.column_stack([seed.values for seed in seeds])
-    return replace(params, seed_basis=columns, seed_hold=",".join(seed.hold for seed in seeds))
+    holds = ",".join(seed.hold for seed in seeds)
+    names = tuple(_short(seed.name) for seed in seeds)
+    return replace(params, seed_basis=columns, seed_hold=holds, seed_names=names)
+
+
+def _short(name: str) -> str:
+    """A name on one line, of a bounded length, which any file can hold."""
+    said = "".join(c if c.isprintable() else " " for c in name).strip()
+    return said if len(said) <= LONGEST_NAME else f"{said[: LONGEST_NAME - 3]}..."
+
+
+def seed_of(params: Params, basis: int) -> str:
+    """The name of the seed that a basis image began with; "" for none, or one without a name."""
+    return params.seed_names[basis] if params.seed_basis is not None and basis < len(params.seed_names) else ""
 
 
 def holds_of(params: Params) -> tuple[str, ...]:
@@ -74,12 +89,14 @@ def released_after(params: Params) -> int:
     return HELD_FIRST if "first" in holds_of(params) else 0
 
 
-def holds_without(params: Params, basis: int) -> str:
-    """`Params.seed_hold` after a basis image was taken away: those behind it move up by 1."""
-    words = list(holds_of(params))
+def seeds_without(params: Params, basis: int) -> dict[str, Any]:
+    """Holds and names of seeds after a basis image was taken away: those behind it move up by 1."""
+    words, names = list(holds_of(params)), list(params.seed_names)
     if basis < len(words):
         words = [*words[:basis], *words[basis + 1 :], "free"]
-    return ",".join(words) if words else params.seed_hold
+    if basis < len(names):
+        names = [*names[:basis], *names[basis + 1 :], ""]
+    return {"seed_hold": ",".join(words) if words else params.seed_hold, "seed_names": tuple(names)}
 
 
 def seeded(W0: Array, seeds: Any) -> Array:
@@ -98,6 +115,11 @@ def check_seeds(params: Params, m: int, is_known: bool) -> None:
             f'seed_hold is "{params.seed_hold}"; accepted are {", ".join(HOLDS)}, or one of these for each seed, '
             "separated by commas"
         )
+    names = params.seed_names
+    if not isinstance(names, tuple) or not all(isinstance(name, str) and _short(name) == name for name in names):
+        raise ValueError(
+            f"seed_names hold {str(names)[:60]!r}; accepted are texts of one line and up to {LONGEST_NAME} characters"
+        )
     if params.seed_basis is None:
         return
     seeds = np.asarray(params.seed_basis)
@@ -115,5 +137,7 @@ def check_seeds(params: Params, m: int, is_known: bool) -> None:
     empty = np.flatnonzero(seeds.max(axis=0) == 0)
     if len(empty):
         raise ValueError(f"seed {empty[0] + 1} is zero everywhere; a seed needs a value > 0")
+    if len(names) not in (0, count):
+        raise ValueError(f"there are {len(names)} seed_names for {count} seeds; accepted are none and {count}")
     if len(words) not in (1, count):
         raise ValueError(f"seed_hold has {len(words)} entries for {count} seeds; accepted are 1 and {count}")

@@ -32,6 +32,11 @@ def trial_words(trial: int) -> str:
     return f"start {trial} of {_FIRST}" if trial <= _FIRST else f"further start {trial}"
 
 
+def is_further(trial: int) -> bool:
+    """Whether an iteration belongs to a further start, beside a run that has stood still with a better basis."""
+    return trial > _FIRST
+
+
 class Trials:
     """The trials of one run.
 
@@ -126,7 +131,7 @@ class Trials:
         error : float
             Of the last iterate: a further start that has led to no better basis gives way to the one before it.
         """
-        if self.number > _FIRST and not error < self._lowest:
+        if is_further(self.number) and not error < self._lowest:
             return Trials(0, self._best_at), self._best
         return Trials(0), ()
 

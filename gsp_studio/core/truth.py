@@ -25,12 +25,15 @@ class Truth:
         Of the materials.
     is_labels : bool
         Whether the abundances are classes, one a sample.
+    source : str
+        Where it comes from, for people: "M and A of samson.mat".
     """
 
     spectra: Array | None = None
     abundances: Array | None = None
     names: tuple[str, ...] = ()
     is_labels: bool = False
+    source: str = ""
 
     @property
     def count(self) -> int:
@@ -55,6 +58,8 @@ class Agreement:
         The same without that division, each basis image scaled to its reference by least squares.
     accuracy : float
         Of labels: the share of samples whose largest coefficient is that of their label; NaN without labels.
+    source : str
+        That of the reference.
     """
 
     names: tuple[str, ...]
@@ -63,6 +68,7 @@ class Agreement:
     rmse: Array
     rmse_scaled: Array
     accuracy: float
+    source: str = ""
 
     @property
     def mean_angle(self) -> float:
@@ -164,7 +170,7 @@ def compare_with_truth(W: npt.ArrayLike, H: npt.ArrayLike, truth: Truth) -> Agre
             material[columns] = rows
             accuracy = float(np.mean(material[own.argmax(axis=0)] == A.argmax(axis=0)))
     names = truth.names or tuple(f"{k + 1}" for k in range(count))
-    return Agreement(names, partner, angle, rmse, scaled, float(accuracy))
+    return Agreement(names, partner, angle, rmse, scaled, float(accuracy), truth.source)
 
 
 def _unit(columns: Array) -> Array:

@@ -24,6 +24,7 @@ from gsp_studio.core.distributed.protocol import ClusterError
 from gsp_studio.core.edits import check_edit, difference, edited_params, text_of
 from gsp_studio.core.matrix import backend_for
 from gsp_studio.core.nmf import Best, Edit, Iterate, Params, Record, Result, Stop, iterate, result_of
+from gsp_studio.core.trials import is_further
 from gsp_studio.core.validation import check_steering
 from gsp_studio.engine.cluster import connect
 from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Poll, RunSpec, RunState
@@ -63,6 +64,8 @@ class Runner:
         self._records: list[Record] = []
         self._taken: list[Intervention] = []
         self._latest: Iterate | None = None
+        #: The iterate that polls were given last.
+        self._published: Iterate | None = None
         self._outcome: Outcome | None = None
         self._thread: threading.Thread | None = None
         self._solving: _Solving | None = None
@@ -195,12 +198,14 @@ class Runner:
     def _publish(self, it: Iterate, record: Record) -> None:
         with self._changed:
             self._records.append(record)
+            if it is self._published:
+                return
             if self._thread is None and it.is_here and is_out_of_core(it.H):
                 return  # without polls the workers would have to keep them
             # A device sends the next iterate when the last one was fetched, so no faster than polls come.
             if it.is_here or self._latest is None:
                 it.send()
-                self._latest = it
+                self._latest = self._published = it
 
     def _boundary(self, n_iter: int) -> tuple[bool, list[Params | Edit]]:
         """Between two iterations: wait while paused; then whether to go on, and what to take."""
@@ -277,7 +282,7 @@ class _Solving:
             record = it.record
             self.records.append(record)
             self.best.see(it, self.params, is_edited)  # after its record: `so_far` asks in mid-run
-            self.runner._publish(it, record)
+            self.runner._publish(self.for_screen(it), record)
             if self.on_record is not None:
                 self.on_record(record)
             go_on, changes = self.runner._boundary(it.n_iter)
@@ -290,6 +295,11 @@ class _Solving:
             except StopIteration as end:
                 self.stop = end.value
                 return FinishReason(self.stop.value)
+
+    def for_screen(self, it: Iterate) -> Iterate:
+        """The newest iterate; of a further start only where it is better than what the run has found."""
+        best = self.best.iterate
+        return it if best is None or not is_further(it.trial) else best
 
     def placed(self) -> Any:
         """The data where they are computed with, watched where a pass takes long."""

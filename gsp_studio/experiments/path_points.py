@@ -131,7 +131,9 @@ class PathPoints:
         at, least = self.knee, attained_tolerance(next(iter(self.results.values())).W.dtype)
         missed = sum(result.sparsity < target - least for target, result in self.results.items())
         told = [f"{missed} of {len(self.results)} points miss their target; more iterations may reach it"][: missed > 0]
-        found = () if math.isnan(at) else cautions_of(self.results[at].W, self.results[at].gram)
+        found = (
+            () if math.isnan(at) else cautions_of(self.results[at].W, self.results[at].gram, self.spec.dataset.nouns)
+        )
         return [*told, *(f"at the knee, {caution.sentence}" for caution in found)]
 
     def summary(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from gsp_studio.arrays import Array
 from gsp_studio.backends import Backend, get_backend
 from gsp_studio.core.matching import above_chance, chance_cosines, match_bases
 from gsp_studio.core.nmf import Iterate, Params, factorize
+from gsp_studio.core.params import NO_SEEDS
 
 #: Similarity below which a basis image counts as unstable.
 UNSTABLE = 0.8
@@ -107,7 +108,7 @@ def basis_stability(
         raise ValueError(f"seeds is {seeds}; accepted is a whole number >= 1")
     device = get_backend(backend) if isinstance(backend, str) else backend
     start = params.init if isinstance(params.init, str) and params.init in _SEEDED else "random"
-    params = replace(params, rank=W.shape[1], init=start, frozen=(), seed_basis=None, seed_hold="free")
+    params = replace(params, rank=W.shape[1], init=start, frozen=(), **NO_SEEDS)
     own = _unit(W)
     cosine, total, squares = np.zeros(W.shape[1]), np.zeros_like(own), np.zeros_like(own)
     for k in range(seeds):

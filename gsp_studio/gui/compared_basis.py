@@ -11,7 +11,8 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.gui.state import DisplayedBasis, RunEntry
-from gsp_studio.gui.texts import of_entries, percent, points, refined_words, signed
+from gsp_studio.gui.texts import error_name, of_entries, percent, points, refined_words, signed
+from gsp_studio.nouns import Nouns
 
 if TYPE_CHECKING:
     from gsp_studio.core.results import Record
@@ -45,6 +46,8 @@ class ComparedBasis:
         As of `DisplayedBasis`.
     error : float
         A fraction; NaN where there is none.
+    measure : str
+        What the error is called: those of other measures are other numbers.
     entries : str
         Share of the entries that the error is about, in words; "" for all.
     is_weighted : bool
@@ -62,6 +65,7 @@ class ComparedBasis:
     order: Array
     sparsities: Array
     error: float = math.nan
+    measure: str = "error"
     entries: str = ""
     is_weighted: bool = False
     seconds: float = math.nan
@@ -81,8 +85,10 @@ class ComparedBasis:
     def of_run(cls, entry: RunEntry) -> ComparedBasis:
         """Return the result of a run."""
         shown = entry.shown
-        basis = (shown.W, shown.order, shown.sparsities, shown.error, of_entries(entry), shown.is_weighted)
-        return cls(entry.number, entry.name, entry.label, *basis, entry.seconds, entry.records)
+        basis = (shown.W, shown.order, shown.sparsities)
+        error = (shown.error, error_name(shown), of_entries(entry))
+        of = (entry.number, entry.name, entry.label)
+        return cls(*of, *basis, *error, shown.is_weighted, entry.seconds, entry.records)
 
     @classmethod
     def of_screen(cls, shown: DisplayedBasis, runs: Sequence[RunEntry]) -> ComparedBasis:
@@ -96,7 +102,7 @@ class ComparedBasis:
         label = f"{target}, {how}, {shown.origin}"
         return cls(
             *(ON_SCREEN, "On the screen", label, shown.W, shown.order, shown.sparsities),
-            *(shown.error, entries, shown.is_weighted),
+            *(shown.error, error_name(shown), entries, shown.is_weighted),
         )
 
 
@@ -123,33 +129,35 @@ class Comparison:
         """Cells."""
         return len(self.orders[0])
 
-    def words_of(self, k: int) -> tuple[str, str, str]:
+    def words_of(self, k: int, nouns: Nouns) -> tuple[str, str, str]:
         """Return the results of a basis in words, with their differences to the first, and how alike the two are."""
-        return *self._numbers_of(k), self._likeness_of(k)
+        return *self._numbers_of(k), self._likeness_of(k, nouns)
 
     def _numbers_of(self, k: int) -> tuple[str, str]:
         first, one = self.runs[0], self.runs[k]
-        error, sparsity = f"error {percent(one.error)}{one.entries}", _sparsity_words(one)
+        error, sparsity = f"{one.measure} {percent(one.error)}{one.entries}", _sparsity_words(one)
         if k == 0:
             return error, sparsity + _time_words(one)
         if one.is_weighted is first.is_weighted:
             sparsity += f" ({signed(one.attained - first.attained, 4)})"
         by = "" if math.isnan(one.error - first.error) else f" ({points(one.error - first.error)})"
-        if one.entries != first.entries:
+        if one.measure != first.measure:
+            by = " (another measure: no difference)"
+        elif one.entries != first.entries:
             by = " (other entries: no difference)"
         more = signed(one.seconds - first.seconds, 2)
         return error + by, sparsity + _time_words(one, "" if math.isnan(one.seconds - first.seconds) else more)
 
-    def _likeness_of(self, k: int) -> str:
+    def _likeness_of(self, k: int, nouns: Nouns) -> str:
         if k == 0:
             return "what the others are compared with"
         cosine, both = self.cosines[k], (self.orders[0] >= 0) & (self.orders[k] >= 0)
         there = int(np.count_nonzero((self.orders[0] >= 0) | (self.orders[k] >= 0)))
         same = int(np.count_nonzero(cosine >= _SAME))
         if same == there:
-            return "the same basis images"
+            return f"the same {nouns.bases}"
         middle = np.median(cosine[both]) if both.any() else 0.0
-        return f"{same} of {there} basis images the same  ·  median cosine {middle:.3f}"
+        return f"{same} of {there} {nouns.bases} the same  ·  median cosine {middle:.3f}"
 
     def words_of_cell(self, cell: int) -> str:
         """Say which basis images are in a cell, and how alike they are."""

@@ -49,6 +49,6 @@ def _completing(method: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return method(*arguments, **named)
         except Exception:
-            raise  # the same, made whole
+            raise  # the same, now whole, see above: nothing is swallowed
 
     return complete

@@ -65,7 +65,8 @@ class View:
     """Options for drawing basis images: what white means ("tile", "shared" or "percentile"), colours, numbers on them.
 
     `spread`: where they differ from seed to seed is drawn over them, of runs of which that is known. `bars`: the bar of
-    each stands under it, not in a strip of all of them.
+    each stands under it, not in a strip of all of them. `spectra`: scale of columns of W that are spectra, a key of
+    `core.unit_spectra.UNITS`; rows of H are scaled inversely.
     """
 
     contrast: str = "tile"
@@ -73,6 +74,7 @@ class View:
     labels: bool = False
     spread: bool = True
     bars: bool = True
+    spectra: str = "none"
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,8 @@ class UnprojectedBasis:
     backend : str
         Where a large one is projected: "cpu", or the device that its run was computed on.
     fit : mapping of parameters of its run that define another error than that of free least squares
+    seeds : tuple of str
+        Names of the seeds that the first basis images began with.
     """
 
     W: Array
@@ -153,6 +157,7 @@ class UnprojectedBasis:
     weights: Array | None = None
     backend: str = "cpu"
     fit: Mapping[str, Any] = field(default_factory=dict)
+    seeds: tuple[str, ...] = ()
 
     def reaches(self, s: float) -> bool:
         """Whether projecting it can bring it to the target s: it can only become sparser."""
@@ -194,6 +199,8 @@ class DisplayedBasis:
         Average sparsity of the rows of H, and what it was asked to be; NaN where it was not.
     gram : GramError, optional
         Of H.
+    seeds : tuple of str
+        Names of the seeds that the first basis images began with.
     """
 
     W: Array
@@ -214,6 +221,11 @@ class DisplayedBasis:
     sparsity_h: float = math.nan
     target_h: float = math.nan
     gram: GramError | None = None
+    seeds: tuple[str, ...] = ()
+
+    def seed_of(self, basis: int) -> str:
+        """Name of the seed that a basis image began with, "" for none."""
+        return self.seeds[basis] if 0 <= basis < len(self.seeds) else ""
 
     @property
     def has_coefficients(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import traceback
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from gsp_studio.core.results import Record
     from gsp_studio.gui.state import RunEntry
     from gsp_studio.io.dataset import Dataset
+    from gsp_studio.nouns import Nouns
 
 
 #: Meaning of a basis image's stability.
@@ -31,6 +33,8 @@ STABILITY = (
 #: How much sparser than its target a basis exceeds it; and the word for that.
 _SPARSER = 1e-3
 EXCEEDED = "exceeded"
+#: The word for a basis whose next iterates go on towards its target.
+REFINING = "refining"
 #: Basis images that are listed by their numbers; more are only counted.
 _FEW = 12
 
@@ -71,12 +75,19 @@ def plain_sparsity(W: Array) -> float:
     return float(np.mean(hoyer_sparsity(W)))
 
 
+def is_on_its_way(shown: DisplayedBasis) -> bool:
+    """Whether a basis is still being refined to its target: it follows the slider, so that is no verdict yet."""
+    return shown.is_refining and not (shown.meets_target and shown.attained <= shown.target + _SPARSER)
+
+
 def target_words(shown: DisplayedBasis | BasisPreview) -> str:
     """Target, attained sparsity and whether that is enough; a target below it is "exceeded"."""
     is_weighted = isinstance(shown, DisplayedBasis) and shown.is_weighted
     if math.isnan(shown.target):
         return f"no target   {'weighted ' * is_weighted}sparsity {shown.attained:.4f}"
-    if shown.attained < shown.target - TOLERANCE:
+    if isinstance(shown, DisplayedBasis) and is_on_its_way(shown):
+        word = REFINING
+    elif shown.attained < shown.target - TOLERANCE:
         word = "missed"
     elif isinstance(shown, DisplayedBasis) and not shown.meets_target:
         word = "H missed"
@@ -113,7 +124,7 @@ def words_in_tiles(shown: DisplayedBasis) -> dict[int, str]:
 _QUICK = 2**23
 
 
-def about_basis(shown: DisplayedBasis, k: int) -> str:
+def about_basis(shown: DisplayedBasis, k: int, nouns: Nouns) -> str:
     """Tell of a basis image: sparsity, energy, and what the error would be without it."""
     from gsp_studio.core.diagnosis import error_without
 
@@ -124,11 +135,11 @@ def about_basis(shown: DisplayedBasis, k: int) -> str:
             more = signed(100 * (without - shown.error), 3)
             lines += [
                 f"Share of the error: {more} points without it: {percent(without)}, not {percent(shown.error)}",
-                "(left out, and all other basis images and coefficients as they are)",
+                nouns.of("(left out, and all other basis images and coefficients as they are)"),
             ]
     word = words_in_tiles(shown).get(shown.tile_of(k))
     if word:
-        lines.append(f"{word}: {_ODD[word]}")
+        lines.append(f"{word}: {nouns.of(_ODD[word])}")
     return "\n".join(lines)
 
 
@@ -162,9 +173,14 @@ def pixel_value(value: npt.ArrayLike) -> str:
     return " ".join(f"{float(part):.4g}" for part in np.atleast_1d(value))
 
 
+def grouped(count: int) -> str:
+    """21150 as "21 150", with a narrow space: a comma is a decimal sign to half of the users."""
+    return f"{count:,}".replace(",", "\u202f")
+
+
 def plural(count: int, noun: str, many: str = "") -> str:
     """ "1 image", "2 images"; "2 spectra" where the plural is named."""
-    return f"{count:,} {noun if count == 1 else many or noun + 's'}".replace(",", "\u202f")
+    return f"{grouped(count)} {noun if count == 1 else many or noun + 's'}"
 
 
 def memory(count: int) -> str:
@@ -203,36 +219,36 @@ def over_seeds(count: int) -> str:
     return f"over {plural(count, 'seed')}"
 
 
-def about_stability(entry: RunEntry) -> str:
+def about_stability(entry: RunEntry, nouns: Nouns) -> str:
     """Say how many of a run's basis images other seeds do not find."""
     found = entry.stability
     assert found is not None
     count = len(found.unstable)
     which = f" ({', '.join(str(k + 1) for k in found.unstable)})" if 0 < count <= _FEW else ""
-    of = plural(len(found.cosine), "basis image")
+    of = plural(len(found.cosine), nouns.basis, nouns.bases)
     return (
         f"{entry.name}: {count or 'none'} of {of} unstable {over_seeds(found.seeds)}{which}; "
         f"mean similarity {found.similarity.mean():.3f} above chance."
     )
 
 
-def basis_images(bases: Iterable[int]) -> str:
+def basis_images(bases: Iterable[int], nouns: Nouns) -> str:
     """Numbers of basis images, "basis 3, 5"; of many only how many they are."""
     numbers = sorted(bases)
     if len(numbers) > _FEW:
-        return f"{len(numbers)} basis images"
+        return f"{len(numbers)} {nouns.bases}"
     return f"basis {', '.join(str(k + 1) for k in numbers)}"
 
 
-def remark_words(before: RunEntry, after: RunEntry) -> str:
+def remark_words(before: RunEntry, after: RunEntry, nouns: Nouns) -> str:
     """Say what was changed beside a run, as a step of undo: "accept basis 3 of Run 2"."""
     was, now, name = before.remarks, after.remarks, after.name
     for verb, bases in (("accept", now.accepted - was.accepted), ("reject", now.rejected - was.rejected)):
         if bases:
-            return f"{verb} {basis_images(bases)} of {name}"
+            return f"{verb} {basis_images(bases, nouns)} of {name}"
     withdrawn = (was.accepted - now.accepted) | (was.rejected - now.rejected)
     if withdrawn:
-        return f"take back the verdict on {basis_images(withdrawn)} of {name}"
+        return f"take back the verdict on {basis_images(withdrawn, nouns)} of {name}"
     if was.name != now.name:
         return f"rename {before.name}"
     return f"{'tags' if was.tags != now.tags else 'note'} of {name}"
@@ -266,6 +282,14 @@ def origin_words(origin: tuple[int, int], params: Params) -> str:
         return f", from run {origin[0]}"
     seeds = "" if params.seed_basis is None else f", {plural(params.seed_basis.shape[1], 'seed')}"
     return seeds if isinstance(params.init, str) else f"{seeds}, refined"
+
+
+def title_of(entry: RunEntry) -> str:
+    """Name and settings of a run in a line; the run that it comes from once, where its name says it too."""
+    settings, _, last = entry.label.rpartition(", ")
+    origin = last.removeprefix("from ")
+    is_said = re.search(rf"\b{re.escape(origin)}\b", entry.name, re.IGNORECASE)
+    return f"{entry.name}: {settings if is_said else entry.label}"
 
 
 def _kept(records: Sequence[Record]) -> int:

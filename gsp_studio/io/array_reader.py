@@ -53,8 +53,10 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
     dtype = float_type(entry.dtype, options.dtype)
     count = entry.nbytes // entry.dtype.itemsize * len(picked) // found.n_images
     can_stay = parted is not None
-    pages, apart = _pages_of(form.names(path, entry), found.n_images)
+    page_names, apart = _pages_of(form.names(path, entry), found.n_images)
+    pages = max(1, len(page_names))
     is_mixed = pages > 1 and options.subset is None
+    equals = registry.equals_of(entries, entry) if key is None else []
     axes = source_axes.image_axes(of_array, found.axes, found.channel)
     if axis_of(axes, "band").is_plain:
         band = axis_beside(entries, entry, found.n_images, beside)
@@ -92,12 +94,14 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
             labels=options.labels,
             axes=options.axes,
         ),
-        is_guess=found.is_guess or is_mixed,
+        is_guess=found.is_guess or is_mixed or bool(equals),
         pages=pages,
         apart=apart,
+        page_names=page_names,
         notes=(
             *((f"not said by the file, so guessed: {found.note}",) if found.is_guess else ()),
             *((mixed_pages("each moment has", pages, apart),) if is_mixed else ()),
+            *((_as_large(entry, equals),) if equals else ()),
             *entry.notes,
             *registry.notes(path, kind, entry),
             *axis_notes,
@@ -117,18 +121,27 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
     )
 
 
-def _pages_of(names: Sequence[str] | None, count: int) -> tuple[int, int]:
-    """Planes or channels of each moment, and how far they lie apart, by names as "time 1, channel 2"."""
+def _as_large(taken: ArrayEntry, others: list[ArrayEntry]) -> str:
+    """Say that the file has other arrays of this size, and how one of these is read."""
+    listed = ", ".join(f'"{other.key}"' for other in others[:6]) + (", ..." if len(others) > 6 else "")
+    verb, which = ("is", "it") if len(others) == 1 else ("are", "one")
+    return f'"{taken.key}" is read; the file also holds {listed}, which {verb} as large: choose {which} by its key'
+
+
+def _pages_of(names: Sequence[str] | None, count: int) -> tuple[tuple[str, ...], int]:
+    """Names of the planes or channels of each moment, and how far they lie apart, by names as "time 1, channel 2"."""
     if names is None or len(names) != count or ", " not in names[0]:
-        return 1, 1
+        return (), 1
     parts = [name.split(", ") for name in names]
     for place in (0, -1):  # time is the slowest axis, or the fastest
         if parts[0][place].startswith("time "):
             moments = len({part[place] for part in parts})
             pages = count // moments
             if pages * moments == count and count > pages > 1:
-                return pages, 1 if place == 0 else moments
-    return 1, 1
+                apart = 1 if place == 0 else moments
+                own = (part[1:] if place == 0 else part[:-1] for part in parts[::apart][:pages])
+                return tuple(map(", ".join, own)), apart
+    return (), 1
 
 
 def _label_keys(entries: Sequence[ArrayEntry], images: ArrayEntry, count: int) -> list[str]:

@@ -32,18 +32,27 @@ _EVEN = 1e-3
 _DEFAULT_NAMES = {"y": "Row", "x": "Column", "band": "Band"}
 #: Spellings of units in files, in lower case.
 _UNITS = {
-    **dict.fromkeys(("nanometers", "nanometer", "nanometres", "nanometre"), "nm"),
+    **dict.fromkeys(("picometers", "picometer", "picometres", "picometre"), "pm"),
+    **dict.fromkeys(("nanometers", "nanometer", "nanometres", "nanometre", "nano meters", "nanometer(s)"), "nm"),
     **dict.fromkeys(("micrometers", "micrometer", "micrometres", "micrometre", "micron", "microns"), "µm"),
-    **dict.fromkeys(("um", "μm", "\\u00b5m", "\\xb5m"), "µm"),
+    **dict.fromkeys(("um", "μm", "\\u00b5m", "\\xb5m", "micrometer(s)", "mum", "\\mum"), "µm"),
     **dict.fromkeys(("millimeters", "millimeter", "millimetres", "millimetre"), "mm"),
     **dict.fromkeys(("centimeters", "centimeter", "centimetres", "centimetre"), "cm"),
     **dict.fromkeys(("meters", "meter", "metres", "metre"), "m"),
     **dict.fromkeys(("degrees", "degree", "deg", "degrees_north", "degrees_east"), "°"),
     **dict.fromkeys(("angstrom", "angstroms", "å", "ångström"), "Å"),
-    **dict.fromkeys(("1/cm", "cm-1", "cm^-1", "cm^{-1}", "wavenumber"), "cm⁻¹"),
-    **dict.fromkeys(("sec", "second", "seconds"), "s"),
+    **dict.fromkeys(("kilometers", "kilometer", "kilometres", "kilometre"), "km"),
+    **dict.fromkeys(("1/cm", "cm-1", "cm^-1", "cm^{-1}", "cm**-1", "cm^(-1)", "wavenumber", "wavenumbers"), "cm⁻¹"),
+    **dict.fromkeys(("sec", "secs", "second", "seconds"), "s"),
     **dict.fromkeys(("msec", "millisecond", "milliseconds"), "ms"),
-    **dict.fromkeys(("electronvolt", "electronvolts"), "eV"),
+    **dict.fromkeys(("us", "μs", "usec", "microsecond", "microseconds"), "µs"),
+    **dict.fromkeys(("nanosecond", "nanoseconds"), "ns"),
+    **dict.fromkeys(("minute", "minutes", "mins"), "min"),
+    **dict.fromkeys(("hour", "hours"), "h"),
+    **dict.fromkeys(("day", "days"), "d"),
+    **dict.fromkeys(("ev", "electronvolt", "electronvolts", "electron volt", "electron volts"), "eV"),
+    **dict.fromkeys(("kev", "kiloelectronvolt", "kiloelectronvolts"), "keV"),
+    **dict.fromkeys(("hertz", "hz"), "Hz"),
     **dict.fromkeys(("pixel", "pixels", "px", "index", "unknown", "none", "<undefined>", "undefined", "unitless"), ""),
 }
 
@@ -91,7 +100,7 @@ class Axis:
         if self.dimension not in DIMENSIONS:
             raise AxisError(f'an axis of dimension "{self.dimension}" is not known; accepted are y, x, band')
         unit = _text(self, "unit", _LONGEST_UNIT)
-        object.__setattr__(self, "unit", _UNITS.get(unit.lower(), unit))
+        object.__setattr__(self, "unit", _unified(unit))
         object.__setattr__(self, "name", _text(self, "name", _LONGEST))
         scale, offset = _number(self, "scale", self.scale), _number(self, "offset", self.offset)
         if scale < _SMALLEST:
@@ -302,6 +311,11 @@ def with_changes(axes: Sequence[Axis], changes: Sequence[Axis]) -> tuple[Axis, .
     return as_axes(changed.values())
 
 
+def unit_of_cf(text: str) -> str:
+    """The unit of coordinates by the CF conventions: of "days since 2001-01-01", days."""
+    return text.partition(" since ")[0]
+
+
 def declared(dimension: Dimension, count: int, **told: Any) -> tuple[Axis | None, str]:
     """An axis as a file declares it, with distrust.
 
@@ -329,9 +343,22 @@ def declared(dimension: Dimension, count: int, **told: Any) -> tuple[Axis | None
         axis.require_count(count)
     except (AxisError, TypeError, ValueError, OverflowError) as error:
         return None, f"what the file says of its {_DEFAULT_NAMES[dimension].lower()}s is not used: {_short(str(error))}"
+    if len(axis.values) > 1 and len(set(axis.values)) == 1:
+        why = f"all of its coordinates are {axis.values[0]:g}"
+        return None, f"what the file says of its {_DEFAULT_NAMES[dimension].lower()}s is not used: {why}"
     if axis.values and not axis.labels and len(axis.values) > 1:
         axis = _from_even(axis, axis.values) or axis
     return (None if axis.is_plain else axis), ""
+
+
+def _unified(unit: str) -> str:
+    """The usual spelling of a unit: "[nm]" and "Nanometers" are nm; nm and eV are so in any case."""
+    bare = unit[1:-1].strip() if unit[:1] + unit[-1:] in ("[]", "()", "{}") else unit
+    name, _, inner = bare.rstrip(")]").replace("[", "(").rpartition("(")
+    if bare.lower() not in _UNITS and name.strip().lower() in _UNITS:  # "nanometre (nm)"
+        bare = inner.strip()
+    lower = bare.lower()
+    return _UNITS.get(lower, lower if lower in ("nm", "mm", "cm", "µm") else bare)
 
 
 def _number(axis: Axis, what: str, value: Any) -> float:

@@ -22,6 +22,7 @@ from gsp_studio.io.fingerprint import fingerprint_of, sampled_fingerprint_of
 from gsp_studio.io.load_options import Colour, DatasetError, LoadOptions, Order, one_line
 from gsp_studio.io.montage import as_curves
 from gsp_studio.io.steps import Patches, shape_after
+from gsp_studio.nouns import IMAGES, SPECTRA, Nouns
 
 __all__ = ["Colour", "Dataset", "DatasetError", "LoadOptions", "Order", "as_images", "one_line"]
 
@@ -102,6 +103,11 @@ class Dataset:
         object.__setattr__(self, "X", frozen)
         object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *_notes_on(frozen)))))
         object.__setattr__(self, "fingerprint", fingerprint_of(frozen))
+
+    @property
+    def nouns(self) -> Nouns:
+        """What texts call samples, basis vectors and entries of these data."""
+        return IMAGES if self.grid is None else SPECTRA
 
     def axis(self, dimension: Dimension) -> Axis:
         """The axis of a dimension, "y", "x" or "band"; one that only counts where nothing is known of it."""

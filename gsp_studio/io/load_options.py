@@ -61,7 +61,8 @@ class LoadOptions:
         Treatment of negative values: set to 0, subtract the smallest value from all, or take absolute values.
         None refuses them.
     nonfinite : "zero" | "drop"
-        Treatment of NaN and infinite values: set to 0, or leave out the images that hold any. None refuses them.
+        Treatment of NaN and infinite values: set to 0, or leave out the images that hold any, and those of image files
+        that are damaged. None refuses both.
     dtype : "float32" | "float64"
         The type to compute in.
     colour : "grey" | "rgb" | "red" | "green" | "blue"

@@ -88,6 +88,8 @@ class Peek:
     pages : int
         Images that belong together and follow each other: those in each of several files, where all hold as many, or
         the planes or channels of a moment; 1 where there are none.
+    page_names : tuple of str
+        Of the images of a moment, "z 3, channel 2"; empty where they have none.
     apart : int
         How far the images of a moment lie apart: 1 where they follow each other, else the number of moments.
     ways : tuple of str
@@ -126,6 +128,7 @@ class Peek:
     channel: int = -1
     ways: tuple[str, ...] = ()
     pages: int = 1
+    page_names: tuple[str, ...] = ()
     apart: int = 1
     image_axes: tuple[Axis, ...] = ()
 
@@ -161,6 +164,10 @@ class Peek:
         if self.apart > 1:
             return image % self.apart, image // self.apart
         return image // self.pages, image % self.pages
+
+    def name_of_page(self, page: int) -> str:
+        """Name of a plane or channel, "z 3, channel 2", or its number: "plane 2"."""
+        return self.page_names[page] if self.page_names else f"plane {page + 1}"
 
     @property
     def is_one(self) -> bool:

@@ -10,8 +10,12 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import Dataset, DatasetError
+from gsp_studio.io.formats.text_table import SUFFIXES, list_arrays, read_array
 from gsp_studio.io.images.image_file import read_image
 from gsp_studio.io.paths import check_regular
+
+#: Bytes of a list of numbers as text, at most.
+_MOST_TEXT = 64 << 20
 
 
 def read_pixels(path: str | os.PathLike[str], dataset: Dataset) -> Array:
@@ -20,8 +24,8 @@ def read_pixels(path: str | os.PathLike[str], dataset: Dataset) -> Array:
     Parameters
     ----------
     path : path-like
-        A grey image of the images' shape, or a .npy with an array (height, width) or (m,). Of images in colour all
-        three values of a pixel get its value.
+        A grey image of the images' shape, or a .npy or a table with numbers (height, width) or (m,); of bands a table
+        may have their axis in a column before these. Of images in colour all three values of a pixel get its value.
     dataset : Dataset
         Defines the shape, and the layout of an image in a column.
 
@@ -39,10 +43,39 @@ def read_pixels(path: str | os.PathLike[str], dataset: Dataset) -> Array:
     height, width = dataset.image_shape
     if values.shape == (height, width):
         values = dataset.from_map(values)
-    elif values.shape != (len(dataset.X),):
+    elif dataset.grid is not None and values.shape == (len(dataset.X), 2) and _is_axis(values[:, 0]):
+        values = values[:, 1]
+    elif values.squeeze().shape == (len(dataset.X),):
+        values = values.squeeze()
+    else:
         accepted = f"that of the images, {(height, width)}, and {(len(dataset.X),)}"
         raise DatasetError(f"{path} has shape {values.shape}; accepted are {accepted}")
     return values.astype(np.float64)
+
+
+def read_weights(path: str | os.PathLike[str], dataset: Dataset) -> Array:
+    """Read what it costs to use each pixel, or each band of spectra.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `read_pixels`.
+    dataset : Dataset
+
+    Returns
+    -------
+    ndarray (m,), float64
+        Finite, >= 0, not all zero.
+
+    Raises
+    ------
+    DatasetError
+        As for `read_pixels`, or values that no weights can be.
+    """
+    weights = read_pixels(path, dataset)
+    if not np.all(np.isfinite(weights)) or weights.min() < 0 or not weights.any():
+        raise DatasetError(f"{path} holds no weights; accepted are finite values >= 0, not all of them zero")
+    return weights
 
 
 def read_mask(path: str | os.PathLike[str], dataset: Dataset) -> Array:
@@ -98,7 +131,7 @@ def read_entry_weights(path: str | os.PathLike[str], dataset: Dataset) -> Array:
 
 
 def read_grey(path: Path) -> Array:
-    """Read the values of a grey image, or of a .npy.
+    """Read the values of a grey image, of a table, or of a .npy.
 
     Parameters
     ----------
@@ -107,7 +140,7 @@ def read_grey(path: Path) -> Array:
     Returns
     -------
     ndarray, real numbers
-        (height, width) of an image file; any shape of a .npy.
+        (height, width) of an image file or a table; any shape of a .npy.
 
     Raises
     ------
@@ -115,6 +148,8 @@ def read_grey(path: Path) -> Array:
         A file that cannot be read.
     """
     check_regular(path, DatasetError)
+    if path.suffix.lower() in SUFFIXES:
+        return _read_table(path)
     if path.suffix.lower() != ".npy":
         return read_image(path, note=lambda text: None)
     try:
@@ -128,3 +163,32 @@ def read_grey(path: Path) -> Array:
         raise DatasetError(f"{path} does not hold an array of real numbers")
     numbers: Array = values
     return numbers
+
+
+def _read_table(path: Path) -> Array:
+    """A table of numbers; a list with one of them in each line, and perhaps a title above, is one, too."""
+    try:
+        if path.stat().st_size <= _MOST_TEXT:
+            lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+            column = _numbers(lines if lines and _numbers(lines[:1]) is not None else lines[1:])
+            if column is not None and len(column):
+                return column
+        [entry] = list_arrays(path)
+        return read_array(path, entry)
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is no table of numbers") from error
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _numbers(words: list[str]) -> Array | None:
+    try:
+        return np.array([float(word) for word in words])
+    except ValueError:
+        return None
+
+
+def _is_axis(values: Array) -> bool:
+    """Whether values rise, or fall, from each to the next."""
+    steps = np.diff(values)
+    return bool(np.all(steps > 0) or np.all(steps < 0))

@@ -85,7 +85,7 @@ def _path_of(path: str | os.PathLike[str]) -> Path:
         raise DatasetError(f"the path is empty; {_accept()}")
     try:
         return Path(path).expanduser()
-    except RuntimeError:  # "~nobody": taken as a name
+    except RuntimeError:  # "~" and a user who does not exist: a name
         return Path(path)
 
 

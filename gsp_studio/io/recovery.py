@@ -43,8 +43,8 @@ class KeptWork:
         Name of the data set, "" where the state lacks it.
     runs : int
         Runs in the folder; one that was still going counts.
-    has_weights : bool
-        Whether painted weights are kept.
+    more : tuple of str
+        What is kept beside runs, in words: painted weights, seeds, a refined basis.
     time : float
         When it was written to last, seconds since the epoch.
     """
@@ -52,7 +52,7 @@ class KeptWork:
     folder: Path
     data: str
     runs: int
-    has_weights: bool
+    more: tuple[str, ...]
     time: float
 
 
@@ -120,9 +120,9 @@ class Recovery:
 
     @property
     def has_work(self) -> bool:
-        """Whether a run or painted weights are kept here."""
+        """Whether anything is kept here that was computed, painted or chosen."""
         work = describe_folder(self.folder)
-        return bool(work.runs or work.has_weights)
+        return bool(work.runs or work.more)
 
     def discard(self) -> None:
         """Remove the folder: its content is saved elsewhere, or discarded."""
@@ -172,14 +172,17 @@ def idle(root: Path) -> list[Path]:
 
 def describe_folder(folder: Path) -> KeptWork:
     """Summarize a folder; one that is damaged, or gone meanwhile, is described as far as it can be read."""
-    name, times, names = "", [0.0], []
+    data, seeds, times, names = "", 0, [0.0], []
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        name = str(json.loads((folder / _STATE).read_text(encoding="ascii"))["data"]["name"])
+        content = json.loads((folder / _STATE).read_text(encoding="ascii"))
+        data = str(content["data"]["name"])
+        seeds = len(content["state"]["seeds"])
     with contextlib.suppress(OSError):
         names = [path.name for path in folder.iterdir()]
         times = [0.0, *((folder / name).stat().st_mtime for name in names)]
     runs = sum(name == _LIVE or (name.startswith("run-") and name.endswith(".h5")) for name in names)
-    return KeptWork(folder, name, runs, _WEIGHTS in names, max(times))
+    told = {"painted weights": _WEIGHTS in names, "seeds": seeds > 0, "a refined basis": _REFINED in names}
+    return KeptWork(folder, data, runs, tuple(words for words, is_there in told.items() if is_there), max(times))
 
 
 def read_folder(folder: Path) -> SavedSession:

@@ -133,7 +133,16 @@ def read_columns(text: str, sizes: Sizes) -> Columns:
     return Columns(columns, names or numbered)
 
 
-def read_arrays(text: str, sizes: Sizes, usual: Mapping[str, tuple[str, ...]]) -> dict[str, Array]:
+@dataclass(frozen=True, eq=False)
+class NamedArray:
+    """Values of an array, its name, "" where it has none, and the names of its columns, or of its rows."""
+
+    values: Array
+    title: str
+    names: tuple[str, ...] = ()
+
+
+def read_arrays(text: str, sizes: Sizes, usual: Mapping[str, tuple[str, ...]]) -> dict[str, NamedArray]:
     """Read arrays by their role.
 
     Parameters
@@ -147,7 +156,7 @@ def read_arrays(text: str, sizes: Sizes, usual: Mapping[str, tuple[str, ...]]) -
 
     Returns
     -------
-    dict of role to ndarray
+    dict of role to NamedArray
     """
     path, key = split_place("" if text == ":" else text, sizes.source)
     kind = kind_of(path)
@@ -155,7 +164,8 @@ def read_arrays(text: str, sizes: Sizes, usual: Mapping[str, tuple[str, ...]]) -
         raise DatasetError(f"{path} holds images; accepted is a file of arrays")
     entries = list_arrays(path, kind)
     if key or len(entries) == 1:
-        return {"": _read(path, kind, key).values}
+        found = _read(path, kind, key)
+        return {"": NamedArray(found.values, key or entries[0].key, found.names)}
     chosen = {
         role: entry
         for role, names in usual.items()
@@ -165,7 +175,7 @@ def read_arrays(text: str, sizes: Sizes, usual: Mapping[str, tuple[str, ...]]) -
     if not chosen:
         listed = ", ".join(map(str, entries[:6]))
         raise DatasetError(f"{path} has no array named as references are; add :NAME, it holds {listed}")
-    return {role: read_array(path, kind, entry) for role, entry in chosen.items()}
+    return {role: NamedArray(read_array(path, kind, entry), entry.key) for role, entry in chosen.items()}
 
 
 def _of_run(path: Path, key: str, sizes: Sizes) -> Columns:

@@ -45,6 +45,7 @@ from gsp_studio.io.schema import (
 )
 from gsp_studio.io.swap import complete
 from gsp_studio.io.versions import versions_now
+from gsp_studio.nouns import IMAGES, Nouns
 
 FORMAT = 1
 PROGRAM = "gsp-studio"
@@ -58,7 +59,7 @@ _BITS = "the same bits on processors of the same type, whatever the threads, the
 _ROUNDING = "the same to rounding: workers computed on devices, or were lost and their coefficients fitted anew"
 
 
-def describe_run(run: ExportedRun) -> dict[str, Any]:
+def describe_run(run: ExportedRun, nouns: Nouns = IMAGES) -> dict[str, Any]:
     """Description of a run without its data, for run.json and session files; `record_from` reads it."""
     result = run.result
     return {
@@ -76,7 +77,7 @@ def describe_run(run: ExportedRun) -> dict[str, Any]:
             "best_iteration": result.best_iter,
             "seconds": float(result.history.seconds[-1]),
             "finished": run.reason,
-            "cautions": [caution.sentence for caution in cautions_of(result.W, result.gram)],
+            "cautions": [caution.sentence for caution in cautions_of(result.W, result.gram, nouns)],
         },
         "mask": None if run.mask is None else {INPUTS: "mask"},
         "backend": {"asked": run.backend, "threads": run.threads, "computed": result.backend},
@@ -103,14 +104,14 @@ def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[s
     content = {
         "format": FORMAT,
         "program": PROGRAM,
-        **describe_run(run),
+        **describe_run(run, dataset.nouns),
         "data": {**data, "fingerprint": run.fingerprint or data["fingerprint"]},
         "deterministic": _BITS if gives_same_bits(run.result.backend) else _ROUNDING,
         "platform": versions.pop("platform", platform.platform()),
         "versions": versions,
         "files": list(files),
     }
-    beside = {"remarks": dict(run.remarks), "truth": dict(run.truth)}
+    beside = {"remarks": dict(run.remarks), "truth": dict(run.truth), "normalized": run.normalized}
     return content | {name: told for name, told in beside.items() if told}
 
 

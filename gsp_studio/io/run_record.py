@@ -9,6 +9,7 @@ from typing import Any
 from gsp_studio.arrays import Array
 from gsp_studio.core.nmf import Edit, Params, Result
 from gsp_studio.core.params import same_value
+from gsp_studio.core.truth import Truth
 from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.dataset import Dataset, LoadOptions
 
@@ -79,6 +80,10 @@ class ExportedRun(RunRecord):
         Annotations: name, note, tags, basis images that were accepted and rejected.
     truth : mapping, plain JSON
         How it agrees with a reference, as `truth_file.describe_agreement` gives it; empty where there is none.
+    normalized : str
+        How its basis images are scaled for other programs, as "of unit sum"; "" for not at all.
+    reference : Truth, optional
+        That reference, where it is to be kept beside the run.
     """
 
     result: Result
@@ -86,6 +91,8 @@ class ExportedRun(RunRecord):
     versions: Mapping[str, str] = field(default_factory=dict)
     remarks: Mapping[str, Any] = field(default_factory=dict)
     truth: Mapping[str, Any] = field(default_factory=dict)
+    normalized: str = ""
+    reference: Truth | None = None
 
     def as_done(self) -> tuple[Params, dict[int, list[Params | Edit]]]:
         """Start and steering of a run that ends where this one did."""

@@ -33,12 +33,12 @@ class ScaleBar:
     text: str
 
 
-def scale_bar(width: int, spacing: float | None, unit: str) -> ScaleBar | None:
+def scale_bar(width: float, spacing: float | None, unit: str) -> ScaleBar | None:
     """Choose the longest bar with a round length, 1, 2 or 5 times a power of ten, that suits a picture.
 
     Parameters
     ----------
-    width : int
+    width : float
         Of the picture, in pixels.
     spacing : float or None
         Width of a pixel, in `unit`; None where it is not known.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from gsp_studio.backends.data_access import sample
 from gsp_studio.core.endmembers import ENDMEMBERS
 from gsp_studio.core.seeds import Seed
 from gsp_studio.io.dataset import Dataset, DatasetError
-from gsp_studio.io.references import Sizes, read_columns
+from gsp_studio.io.references import Sizes, read_columns, split_place
 
 #: Of larger data, endmembers are looked for in a part, spread over the whole.
 _SAMPLE = 1 << 28
@@ -72,7 +73,10 @@ def seeds_of_file(text: str, dataset: Dataset) -> list[Seed]:
     for name, values in zip(columns.names, rows, strict=True):
         if not np.all(np.isfinite(values)) or values.min() < 0 or not values.any():
             raise DatasetError(f'"{name}" of {text} is no seed; accepted are finite values >= 0, not all of them zero')
-    return [Seed(name, values) for name, values in zip(columns.names, rows, strict=True)]
+    path = split_place(text, dataset.source)[0]
+    is_told = path == Path(dataset.source) or path.is_dir()  # the data's own file; names of basis images have the run
+    names = [name if is_told or name.startswith(path.stem) else f"{name} from {path.name}" for name in columns.names]
+    return [Seed(name, values) for name, values in zip(names, rows, strict=True)]
 
 
 def endmember_seeds(dataset: Dataset, method: str, count: int, seed: int = 0) -> list[Seed]:

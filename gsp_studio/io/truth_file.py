@@ -12,10 +12,13 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.core.truth import Agreement, Truth
+from gsp_studio.io.csv_text import plain_text
 from gsp_studio.io.dataset import Dataset, DatasetError
 from gsp_studio.io.references import Sizes, as_rows, as_spectra, read_arrays, split_place
 
 TABLE = "truth.csv"
+#: The reference itself in an export; `read_truth` reads it.
+REFERENCE = "reference.npz"
 #: Usual names of reference arrays, by what they are.
 _USUAL = {"spectra": ("m", "endmembers", "s", "spectra"), "abundances": ("a", "abundances", "maps"), "labels": ("gt",)}
 #: Classes at most: more different values are no labels.
@@ -40,11 +43,15 @@ def read_truth(texts: Sequence[str], sizes: Sizes) -> Truth:
     spectra: Array | None = None
     abundances: Array | None = None
     is_labels = False
+    sources: dict[str, list[str]] = {}
+    names: tuple[str, ...] = ()
     for text in texts:
-        for role, values in read_arrays(text, sizes, _USUAL).items():
-            path, key = split_place("" if text == ":" else text, sizes.source)
+        path, key = split_place("" if text == ":" else text, sizes.source)
+        for role, found in read_arrays(text, sizes, _USUAL).items():
+            sources.setdefault(path.name, []).append(found.title)
+            names = found.names or names
             where = f"{path}{f':{key}' if key else ''}"
-            values = np.asarray(values, np.float64)
+            values = np.asarray(found.values, np.float64)
             columns = as_spectra(values, sizes) if role in ("", "spectra") else None
             rows = as_rows(values.squeeze() if values.ndim == 2 and 1 in values.shape else values, sizes)
             if columns is not None and (rows is None or role == "spectra"):
@@ -64,7 +71,8 @@ def read_truth(texts: Sequence[str], sizes: Sizes) -> Truth:
     counts = {part.shape[axis] for part, axis in ((spectra, 1), (abundances, 0)) if part is not None}
     if len(counts) > 1:
         raise DatasetError(f"the spectra and the abundances are of {sorted(counts)} materials; accepted is one number")
-    return Truth(spectra, abundances, (), is_labels)
+    source = "; ".join(" of ".join(filter(None, (" and ".join(titles), file))) for file, titles in sources.items())
+    return Truth(spectra, abundances, names if counts == {len(names)} else (), is_labels, source)
 
 
 def truth_of_labels(dataset: Dataset) -> Truth | None:
@@ -77,7 +85,7 @@ def truth_of_labels(dataset: Dataset) -> Truth | None:
     numbers = {name: k for k, name in enumerate(classes)}
     rows = np.zeros((len(classes), len(dataset.labels)))
     rows[[numbers[label] for label in dataset.labels], np.arange(len(dataset.labels))] = 1.0
-    return Truth(None, rows, tuple(map(str, classes)), is_labels=True)
+    return Truth(None, rows, tuple(map(str, classes)), is_labels=True, source=f"labels of {dataset.name}")
 
 
 def describe_agreement(agreement: Agreement) -> dict[str, Any]:
@@ -87,6 +95,7 @@ def describe_agreement(agreement: Agreement) -> dict[str, Any]:
         row: dict[str, Any] = {"name": name, "basis": int(partner) + 1 if partner >= 0 else None}
         each.append(row | {key: _or_none(getattr(agreement, key)[k]) for key in ("angle", "rmse", "rmse_scaled")})
     return {
+        "reference": agreement.source,
         "mean_angle": _or_none(agreement.mean_angle),
         "rmse": _or_none(agreement.total_rmse),
         "rmse_scaled": _or_none(agreement.total_rmse_scaled),
@@ -95,19 +104,34 @@ def describe_agreement(agreement: Agreement) -> dict[str, Any]:
     }
 
 
+def write_reference(path: Path, truth: Truth) -> None:
+    """Write a reference as arrays M (m, q), and A (q, n) or labels gt (n,), where it has them."""
+    arrays: dict[str, Array] = {}
+    if truth.spectra is not None:
+        arrays["M"] = truth.spectra
+    if truth.abundances is not None and truth.is_labels:
+        arrays["gt"] = truth.abundances.argmax(axis=0)
+    elif truth.abundances is not None:
+        arrays["A"] = truth.abundances
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+
+
 def write_agreement(path: Path, told: dict[str, Any]) -> None:
     """Write what `describe_agreement` gives as a table, a material a line."""
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         names = ("name", "basis", "angle", "rmse", "rmse_scaled")
-        table.writerow(["material", "basis", "spectral_angle_degrees", "rmse", "rmse_scaled"])
-        table.writerows(["" if row[name] is None else row[name] for name in names] for row in told["materials"])
-        table.writerow(["all", "", *("" if told[name] is None else told[name] for name in ("mean_angle", *names[3:]))])
+        of = plain_text(told.get("reference", ""))
+        table.writerow(["material", "basis", "spectral_angle_degrees", "rmse", "rmse_scaled", "reference"])
+        table.writerows(["" if row[name] is None else row[name] for name in names] + [of] for row in told["materials"])
+        totals = ("" if told[name] is None else told[name] for name in ("mean_angle", *names[3:]))
+        table.writerow(["all", "", *totals, of])
 
 
 def lines_of(told: dict[str, Any]) -> list[str]:
     """What `describe_agreement` gives as lines for people."""
-    lines = [f"{'material':16} {'basis':>5} {'angle':>9} {'RMSE':>8} {'(scaled)':>8}"]
+    lines = [f"beside {told['reference']}:"] if told.get("reference") else []
+    lines += [f"{'material':16} {'basis':>5} {'angle':>9} {'RMSE':>8} {'(scaled)':>8}"]
     for row in [*told["materials"], {"name": "all", "basis": None, "angle": told["mean_angle"], **_totals(told)}]:
         angle = "-" if row["angle"] is None else f"{row['angle']:.2f} deg"
         errors = ["-" if row[name] is None else f"{row[name]:.4f}" for name in ("rmse", "rmse_scaled")]

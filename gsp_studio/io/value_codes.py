@@ -11,6 +11,9 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 
+#: Codes of this size mark numbers that are nearly theirs, too: headers print the largest number of 32 bits rounded.
+_ROUNDED, _NEAR = 1e30, 1e-5
+
 
 @dataclass(frozen=True)
 class Coding:
@@ -70,7 +73,10 @@ class Coding:
             values *= values.dtype.type(self.scale)
             values += values.dtype.type(self.offset)
         for code in self.missing:
-            values[numbers == numbers.dtype.type(code)] = np.nan
+            found = numbers == numbers.dtype.type(code)
+            if numbers.dtype.kind == "f" and abs(code) >= _ROUNDED:
+                found = np.abs(numbers / numbers.dtype.type(code) - 1) <= _NEAR
+            values[found] = np.nan
         return values
 
     def notes(self, stored: np.dtype[Any]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 from gsp_studio.arrays import Array
 from gsp_studio.io.atomic import write_whole
 from gsp_studio.pruning.formats import ACCEPTED, FORMATS, format_of
+from gsp_studio.pruning.formats.array_names import TOOLS, reason_by_tool
 from gsp_studio.pruning.formats.stored_array import CheckpointError, StoredArray
 from gsp_studio.pruning.layers import Layer, LeftAlone, layer_of, reason_against
 
@@ -108,14 +109,17 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     except ValueError as error:  # the readers of data sets have sentences of their own
         raise CheckpointError(str(error)) from error
     layers, others = [], []
+    names = {array.name for array in stored}
     for array in stored:
-        layer, reason = _judge(array)
+        layer, reason = _judge(array, names)
         if layer is None:
             others.append(LeftAlone(array.name, array.shape, array.dtype, reason))
         else:
             layers.append(replace(layer, is_first=array.is_first, is_last=array.is_last))
     if not layers:
-        told = "; ".join(f"{array.name} is {array.reason}" for array in others[:3] if array.reason.startswith("a"))
+        causes = [array for array in others if TOOLS in array.reason]
+        causes = causes or [array for array in others[:3] if array.reason.startswith("a")]
+        told = "; ".join(f"{array.name} is {array.reason}" for array in causes[:3])
         raise CheckpointError(
             f"{path} has no layer to prune: no floating array of two to five axes that is a weight"
             + (f" ({told})" if told else "")
@@ -127,8 +131,9 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     return Checkpoint(path, kind, tuple(layers), tuple(others))
 
 
-def _judge(array: StoredArray) -> tuple[Layer | None, str]:
-    reason = array.reason or reason_against(array.name, array.shape, array.values is not None)
+def _judge(array: StoredArray, names: Collection[str]) -> tuple[Layer | None, str]:
+    reason = array.reason or reason_by_tool(array.name, names)
+    reason = reason or reason_against(array.name, array.shape, array.values is not None)
     if reason or array.values is None:
         return None, reason
     return layer_of(array.name, array.values, array.key, array.dtype, array.output_axis), ""

@@ -21,7 +21,8 @@ from gsp_studio.io.dataset import Dataset, DatasetError
 from gsp_studio.io.fingerprint import fingerprint_of
 from gsp_studio.io.images import archives
 from gsp_studio.io.images import image_file as image_files
-from gsp_studio.io.images.image_set import natural_key, scan
+from gsp_studio.io.images.image_set import scan
+from gsp_studio.io.images.names import natural_key
 
 #: Mean and deviation of red, green and blue on ImageNet, which networks for colours are commonly trained with.
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -6,31 +6,26 @@ two axes or more. Embeddings are pruned only where `include` names them.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from gsp_studio.pruning import device
+from gsp_studio.pruning.formats.array_names import reason_by_tool, without_wrappers
 from gsp_studio.pruning.grouping import is_named
 from gsp_studio.pruning.layers import Layer, LeftAlone
 
-#: A module's name, a parameter's name, a pattern of these, or a type of modules.
-Selector = str | type
+#: A module's or a parameter's name, a pattern of these, a type of modules, or a module or a parameter itself.
+Selector: TypeAlias = str | type | nn.Module | Tensor
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _PRUNED = (nn.Linear, nn.Bilinear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *_TRANSPOSED, nn.RNNBase, nn.RNNCellBase)
 _ATTENTION = (nn.MultiheadAttention,)
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
-_COMPILED = re.compile(r"(^|\.)_orig_mod(?=\.)")
-_CURES = {
-    "weight_orig": 'pruned by torch.nn.utils.prune; torch.nn.utils.prune.remove(module, "{}") makes it plain again',
-    "weight_g": "under torch.nn.utils.weight_norm; remove_weight_norm(module) makes it plain again",
-}
 
 
 @dataclass(eq=False)
@@ -93,6 +88,8 @@ class Place:
 
 def inside(model: nn.Module) -> nn.Module:
     """The model in wrappers: for several devices, and of torch.compile."""
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"the model is of type {type(model).__name__}; accepted is a torch.nn.Module")
     while True:
         if isinstance(model, _WRAPPERS):
             model = model.module
@@ -110,9 +107,9 @@ def places_in(
     Parameters
     ----------
     model : nn.Module
-    exclude : sequence of str or type
-        Modules or parameters that are left as they are.
-    include : sequence of str or type
+    exclude : sequence of str, type, nn.Module or Parameter
+        Modules or parameters that are left as they are, by any of their names.
+    include : as exclude
         Where given, these alone are pruned; it may name embeddings and parameters of modules of other types.
 
     Returns
@@ -129,38 +126,36 @@ def places_in(
     model = inside(model)
     found: list[Place] = []
     left: list[LeftAlone] = []
-    seen: dict[int, str] = {}
-    tied = _tied(model)
+    known: list[str] = []
     used: set[int] = set()
-    for path, module, attribute, weight in _parameters(model):
-        name = f"{path}.{attribute}" if path else attribute
+    for held in _held(model):
+        name, module, attribute, weight = held[0]
         if isinstance(weight, nn.parameter.UninitializedParameter):
             raise ValueError(
                 f"layer {name} is lazy and has no shape yet; run the model on a batch once before pruning it"
             )
+        is_out = _matching(exclude, held, used)  # also of biases and norms, which are left as they are anyway
         if weight.ndim < 2:
             continue
-        if id(weight) in seen:
-            continue
-        chosen = _matching(exclude, name, path, module, used)
-        wanted = _matching(include, name, path, module, used)
+        if weight.is_meta:
+            raise ValueError(f"layer {name} is on the device meta, without values; give it some before pruning it")
+        is_in = _matching(include, held, used)
         reason = ""
-        if chosen or (include and not wanted):
+        if is_out or (include and not is_in):
             reason = "excluded"
-        elif not include or not wanted:
-            reason = _reason(module, attribute, weight, tied.get(id(weight), ()))
+        elif not include or not is_in:
+            reason = _reason(module, attribute, weight, [other for _, other, _, _ in held])
         elif not weight.is_floating_point():
             reason = "no floating values"
-        seen[id(weight)] = name
+        known.append(name)
         if reason:
             left.append(LeftAlone(name, tuple(weight.shape), str(weight.dtype).removeprefix("torch."), reason))
         else:
             found.append(Place(name, module, attribute))
     for selector in (*exclude, *include):
         if id(selector) not in used and not (isinstance(selector, str) and selector in ("first", "last")):
-            told = selector if isinstance(selector, str) else getattr(selector, "__name__", str(selector))
-            known = ", ".join(list(seen.values())[:6]) + (", ..." if len(seen) > 6 else "")
-            raise ValueError(f'no layer is called "{told}", nor of that type; the layers are {known}')
+            listed = ", ".join(known[:6]) + (", ..." if len(known) > 6 else "")
+            raise ValueError(f'no layer is called "{_told(selector)}", nor of that type; the layers are {listed}')
     if not found:
         told = "; ".join(f"{array.name} is {array.reason}" for array in left[:3])
         raise ValueError(
@@ -169,44 +164,72 @@ def places_in(
     return found, left
 
 
-def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, Any]]:
+def selectors_of(given: Selector | Iterable[Selector], what: str) -> list[Selector]:
+    """Selectors as a list; a single one may come alone.
+
+    Raises
+    ------
+    ValueError
+        Something that selects nothing.
+    """
+    listed: list[Any] = [given] if isinstance(given, (str, type, nn.Module, Tensor)) else list(given)
+    for each in listed:
+        if not isinstance(each, (str, type, nn.Module, Tensor)):
+            raise ValueError(f"{what} holds {each!r}; accepted are names, patterns, types, modules and parameters")
+    return listed
+
+
+def _told(selector: Selector) -> str:
+    if isinstance(selector, str):
+        return selector
+    return str(getattr(selector, "__name__", type(selector).__name__))
+
+
+#: A parameter as a module holds it: name, module, attribute, parameter.
+_Held = tuple[str, nn.Module, str, Any]
+
+
+def _held(model: nn.Module) -> list[list[_Held]]:
+    """The parameters of a model, each with all its names: tied ones, and those of modules in several places."""
+    found: dict[int, list[_Held]] = {}
     for path, module in model.named_modules(remove_duplicate=False):
         for attribute, weight in module._parameters.items():
             if weight is not None:
-                yield _COMPILED.sub("", path).removesuffix("._orig_mod").removeprefix("."), module, attribute, weight
+                name = without_wrappers(f"{path}.{attribute}" if path else attribute)
+                found.setdefault(id(weight), []).append((name, module, attribute, weight))
+    return list(found.values())
 
 
-def _tied(model: nn.Module) -> dict[int, tuple[nn.Module, ...]]:
-    """The modules that hold each parameter, by its identity."""
-    held: dict[int, list[nn.Module]] = {}
-    for module in model.modules():
-        for weight in module._parameters.values():
-            if weight is not None:
-                held.setdefault(id(weight), []).append(module)
-    return {key: tuple(modules) for key, modules in held.items()}
-
-
-def _matching(selectors: Iterable[Selector], name: str, path: str, module: nn.Module, used: set[int]) -> bool:
+def _matching(selectors: Iterable[Selector], held: Sequence[_Held], used: set[int]) -> bool:
     is_chosen = False
     for selector in selectors:
-        fits = is_named(name, selector) if isinstance(selector, str) else isinstance(module, selector)
-        if fits or (isinstance(selector, str) and selector == path == ""):
+        if any(_fits(selector, *each) for each in held):
             used.add(id(selector))
             is_chosen = True
     return is_chosen
 
 
-def _reason(module: nn.Module, attribute: str, weight: Tensor, holders: tuple[nn.Module, ...]) -> str:
+def _fits(selector: Selector, name: str, module: nn.Module, attribute: str, weight: Any) -> bool:
+    if isinstance(selector, str):
+        return is_named(name, selector) or (selector == "" and name == attribute)
+    if isinstance(selector, type):
+        return isinstance(module, selector)
+    if isinstance(selector, Tensor):
+        return weight is selector
+    return any(module is inner for inner in selector.modules())
+
+
+def _reason(module: nn.Module, attribute: str, weight: Tensor, holders: Sequence[nn.Module]) -> str:
     """Reason why a parameter is left as it is; "" for one that is pruned."""
-    base = attribute.removesuffix("_orig")
-    if attribute in _CURES or (attribute.endswith("_orig") and hasattr(module, f"{base}_mask")):
-        return _CURES.get("weight_orig" if attribute.endswith("_orig") else attribute, "").format(base)
+    by_tool = reason_by_tool(attribute, {*module._parameters, *module._buffers})
+    if by_tool:
+        return by_tool
     if type(module).__name__ == "ParametrizationList":
         return "under torch.nn.utils.parametrize; remove_parametrizations makes it plain again"
     if not weight.is_floating_point():
         return "no floating values"
     if any(isinstance(holder, _EMBEDDINGS) for holder in holders):
-        return "tied to an embedding" if len(holders) > 1 else "an embedding"
+        return "tied to an embedding" if len({id(holder) for holder in holders}) > 1 else "an embedding"
     if isinstance(module, _ATTENTION):
         return "" if attribute.endswith("proj_weight") else "a bias"
     if not isinstance(module, _PRUNED):

@@ -93,6 +93,27 @@ def channels_read(model: Any, otherwise: int, path: Path) -> int:
     return otherwise if len(sides) != 2 or sides[1] == 0 else channels_among(sides[1])
 
 
+def input_shape(model: Any, path: Path, shape: tuple[int, int, int] | None = None) -> tuple[str, tuple[int, ...]]:
+    """Name and sides of the input for images, 0 for those that are left open.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+    path : Path
+        Of its file, for messages.
+    shape : (channels, height, width), optional
+        Of images that it is given, where they fit: then only the first side, that of batches, can be open.
+
+    Raises
+    ------
+    CheckpointError
+        A graph without one input of floating values.
+    """
+    taken = _input_of(model, path)
+    given = None if shape is None else taken.arrange(np.empty((1, *shape), np.float32))
+    return taken.name, taken.sides if given is None else (taken.sides[0], *given.shape[1:])
+
+
 def channels_among(values: int) -> int:
     """Channels of square images of so many values: 3 or 1."""
     return 3 if values % 3 == 0 and _is_square(values // 3) and not _is_square(values) else 1

@@ -20,7 +20,7 @@ from gsp_studio.pruning import device, masks
 from gsp_studio.pruning.grouping import FIRST, LAST, Group, Grouping, Scope, Values, groups_of
 from gsp_studio.pruning.layers import Layer, LeftAlone
 from gsp_studio.pruning.methods import smallest_dropped
-from gsp_studio.pruning.modules import Place, Selector, inside, places_in
+from gsp_studio.pruning.modules import Place, Selector, inside, places_in, selectors_of
 from gsp_studio.pruning.projection import layers_to_zeros
 from gsp_studio.pruning.summary import LayerState, Summary, summary_of
 from gsp_studio.pruning.support import Problem
@@ -67,8 +67,9 @@ class GSPPruner:
     group : "layer" | "network" | Grouping
         Each layer a group of its own, or one over the network; a `Grouping` says more: vectors, targets of layers,
         layers that are left out.
-    exclude, include : sequence of str or type
-        Left as they are, or pruned alone: names of modules or parameters, patterns of these ("encoder.*"), types.
+    exclude, include : str, type, nn.Module or Parameter, or a sequence of these
+        Left as they are, or pruned alone: names of modules or parameters, patterns of these ("encoder.*"), types of
+        modules, and modules and parameters themselves.
     while_training : "shrunken" | "kept"
         Values that `step` leaves: those of the projection, as in the paper, or the weights' own on its support.
 
@@ -109,8 +110,8 @@ class GSPPruner:
         start: float = 0,
         schedule: Schedule | None = None,
         group: Scope | Grouping = "layer",
-        exclude: Sequence[Selector] = (),
-        include: Sequence[Selector] = (),
+        exclude: Selector | Sequence[Selector] = (),
+        include: Selector | Sequence[Selector] = (),
         while_training: Values = "shrunken",
     ) -> None:
         if (sparsity is None) == (zeros is None):
@@ -124,12 +125,13 @@ class GSPPruner:
         self._induced = self._while_training(while_training)
         self.iterations = 0
         self._has_projected = self._has_moved = False
-        self._model = inside(model)
-        ends = tuple(name for name in exclude if name in (FIRST, LAST))
+        self._models = {id(each): each for each in (model, inside(model))}
+        out, wanted = selectors_of(exclude, "exclude"), selectors_of(include, "include")
+        ends = tuple(name for name in out if isinstance(name, str) and name in (FIRST, LAST))
         if ends:
-            self.grouping = replace(self.grouping, exclude=(*self.grouping.exclude, *map(str, ends)))
+            self.grouping = replace(self.grouping, exclude=(*self.grouping.exclude, *ends))
             self._induced = self._while_training(while_training)
-        places, left = places_in(model, [name for name in exclude if name not in ends], include)
+        places, left = places_in(model, [name for name in out if not (isinstance(name, str) and name in ends)], wanted)
         self._places = {place.name: place for place in places}
         self.left_out = tuple(left)
         groups_of(self._shapes(), self.grouping)  # raises now for wrong names
@@ -261,6 +263,7 @@ class GSPPruner:
                 "grouping": asdict(self.grouping),
                 "while_training": self._induced.values,
             },
+            "layers": list(self._places),
             "iterations": self.iterations,
             "has_projected": self._has_projected,
             "has_moved": self._has_moved,
@@ -273,8 +276,13 @@ class GSPPruner:
         Raises
         ------
         ValueError
-            Masks of another model.
+            A state of other layers.
         """
+        names = state.get("layers")
+        if names is not None and set(names) != set(self._places):
+            missing, more = sorted(set(names) - set(self._places)), sorted(set(self._places) - set(names))
+            told = f"{missing[0]} is not" if missing else f"{more[0]} is, and was not"
+            raise ValueError(f"the state is of other layers: {told} among those of this pruner; exclude alike")
         dropped = dict(state["masks"])
         for name, mask in dropped.items():
             if name not in self._places or mask.shape != self._places[name].weight.shape:
@@ -316,7 +324,9 @@ class GSPPruner:
         return masks.mask_of(place.module, place.attribute)
 
     def _guard(self) -> None:
-        masks.guard(self._model, list({id(place.module): place.module for place in self._places.values()}.values()))
+        modules = list({id(place.module): place.module for place in self._places.values()}.values())
+        for model in self._models.values():
+            masks.guard(model, modules)
 
     def _refuse_frozen(self) -> None:
         if self.is_frozen:

@@ -67,6 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--group", choices=["layer", "network"], default="network", help="groups of GSP (network)")
     group.add_argument(
+        "--vectors",
+        choices=["filters", "rows", "columns", "positions", "layers"],
+        default="filters",
+        help="of GSP: filters or rows, weights of one input, of one position across filters, whole layers (filters)",
+    )
+    group.add_argument(
         "--exclude", type=_names, default=(), metavar="LIST", help="layers left dense: names, first, last"
     )
 
@@ -186,7 +192,7 @@ def _plan(args: argparse.Namespace, train: LabelledSource, test: LabelledSource)
         seeds=5 if args.repeats is None else args.repeats,
         shares=args.shares or SHARES,
         methods=args.compare or COMPARED,
-        grouping=Grouping(args.group, exclude=args.exclude),
+        grouping=Grouping(args.group, args.vectors, exclude=args.exclude),
         data=f"{train.fingerprint}+{test.fingerprint}",
     )
 
@@ -276,9 +282,13 @@ def table_of(plan: Plan, outcomes: Sequence[Outcome]) -> str:
     dense, spread = mean_and_spread(outcomes, DENSE, 0.0)
     before = [100 * outcome.before for outcome in outcomes if outcome.method == DENSE]
     rows = [["accuracy (%) at zeros of", *(f"{100 * share:g} %" for share in plan.shares)]]
+
+    def told_of(mean: float, deviation: float) -> str:
+        return f"{mean:.2f} ± {deviation:.2f}" if plan.seeds > 1 else f"{mean:.2f}"  # one network has no deviation
+
     for method in plan.methods:
         found = [mean_and_spread(outcomes, method, share) for share in plan.shares]
-        rows.append([METHODS[method].label, *(f"{mean:.2f} ± {deviation:.2f}" for mean, deviation in found)])
+        rows.append([METHODS[method].label, *(told_of(*each) for each in found)])
     for method in plan.methods:
         found = [mean_and_spread(outcomes, method, share, before=True) for share in plan.shares]
         rows.append([f"{METHODS[method].label}, before fine-tuning", *(f"{mean:.2f}" for mean, _ in found)])
@@ -290,7 +300,7 @@ def table_of(plan: Plan, outcomes: Sequence[Outcome]) -> str:
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
     ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    told = f"Dense: {dense:.2f} ± {spread:.2f} (before it was trained on: {sum(before) / len(before):.2f})."
+    told = f"Dense: {told_of(dense, spread)} (before it was trained on: {sum(before) / len(before):.2f})."
     if set(SHARED) & set(plan.methods):
         told += f" Induced, then cut at s = {plan.schedule.sparsity:g}."
     return "\n".join([*lines, "", told])

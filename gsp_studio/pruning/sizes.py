@@ -1,7 +1,7 @@
 """Gains of pruning: non-zero weights, bytes as they lie, compressed and as sparse rows, operations, emptied filters.
 
 Multiply-adds are of one image: a convolution's weights are used once for each place of its output, which only a known
-network (or an input shape) tells. Effective ones count non-zero weights alone; no usual library runs sparse
+network or a graph tells. Effective ones count non-zero weights alone; no usual library runs sparse
 convolutions that fast, so they are a bound, not a time.
 """
 
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import gzip
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ class Sizes:
         Of these layers as their file stores them.
     csr_bytes : int
         The same as compressed sparse rows: values, column numbers of 2 or 4 bytes, and a row's start of 4.
-    emptied : int
-        Filters or rows without a weight.
+    emptied, single : int
+        Filters or rows without a weight, and with a single one.
     filters : int
         All of them.
     macs, effective_macs : int or None
@@ -52,6 +53,7 @@ class Sizes:
     bytes: int
     csr_bytes: int
     emptied: int
+    single: int
     filters: int
     macs: int | None
     effective_macs: int | None
@@ -75,31 +77,26 @@ def sizes_of(
         For each layer how often its weights are used for an image, of `places_of`.
     """
     new = weights or {}
-    totals = dict.fromkeys(("parameters", "nonzeros", "bytes", "csr", "emptied", "filters", "macs", "effective"), 0)
+    totals = Counter[str]()
     for layer in layers:
         values = new.get(layer.name, layer.weights)
         rows = layer.rows(values)
-        nonzeros = int(np.count_nonzero(values))
+        counts = np.count_nonzero(rows, axis=1)
+        nonzeros, uses = int(counts.sum()), 0 if places is None else places.get(layer.name, 1)
         width = 2 if layer.dtype in ("float16", "bfloat16") else values.dtype.itemsize
         totals["parameters"] += layer.size
         totals["nonzeros"] += nonzeros
         totals["bytes"] += width * layer.size
-        totals["csr"] += nonzeros * (width + _INDEX_BYTES[rows.shape[1] <= _SMALL]) + 4 * (len(rows) + 1)
-        totals["emptied"] += int((~rows.any(axis=1)).sum())
+        totals["csr_bytes"] += nonzeros * (width + _INDEX_BYTES[rows.shape[1] <= _SMALL]) + 4 * (len(rows) + 1)
+        totals["emptied"] += int(np.count_nonzero(counts == 0))
+        totals["single"] += int(np.count_nonzero(counts == 1))
         totals["filters"] += len(rows)
-        if places is not None:
-            totals["macs"] += layer.size * places.get(layer.name, 1)
-            totals["effective"] += nonzeros * places.get(layer.name, 1)
-    return Sizes(
-        totals["parameters"],
-        totals["nonzeros"],
-        totals["bytes"],
-        totals["csr"],
-        totals["emptied"],
-        totals["filters"],
-        totals["macs"] if places is not None else None,
-        totals["effective"] if places is not None else None,
-    )
+        totals["macs"] += layer.size * uses
+        totals["effective_macs"] += nonzeros * uses
+    found: dict[str, Any] = {field.name: totals[field.name] for field in fields(Sizes)}
+    if places is None:
+        found |= {"macs": None, "effective_macs": None}
+    return Sizes(**found)
 
 
 def places_of(checkpoint: Checkpoint, shape: tuple[int, int, int] | None = None) -> dict[str, int] | None:
@@ -109,17 +106,19 @@ def places_of(checkpoint: Checkpoint, shape: tuple[int, int, int] | None = None)
     ----------
     checkpoint : Checkpoint
     shape : (channels, height, width), optional
-        Of an image; by default that of the network's usual data, where it is known.
+        Of an image; by default what the graph of an ONNX model declares, or that of a known network's usual data.
 
     Returns
     -------
     dict of str to int, or None
-        None for a network that is not known, unless all its layers are linear.
+        None for a graph that leaves it open, and for a network that neither is known nor a chain of linear layers.
     """
-    if all(layer.kind == "linear" for layer in checkpoint.layers):
-        return {layer.name: 1 for layer in checkpoint.layers}
     if checkpoint.format == "onnx":
-        return None
+        from gsp_studio.pruning.onnx_places import graph_places
+
+        return graph_places(checkpoint, shape)
+    if is_chain(checkpoint):
+        return {layer.name: 1 for layer in checkpoint.layers}
     try:
         import torch
 
@@ -137,6 +136,16 @@ def places_of(checkpoint: Checkpoint, shape: tuple[int, int, int] | None = None)
     with torch.inference_mode():
         model(torch.zeros(1, *side))
     return found
+
+
+def is_chain(checkpoint: Checkpoint) -> bool:
+    """Whether all layers are linear and each can read what another one gives: then each is used once for an image."""
+    if any(layer.kind != "linear" or layer.group_axis is not None for layer in checkpoint.layers):
+        return False
+    inputs = Counter(layer.shape[layer.input_axis] for layer in checkpoint.layers)
+    outputs = Counter(layer.shape[layer.output_axis] for layer in checkpoint.layers)
+    has_tables = any(len(array.shape) > 1 for array in checkpoint.left_alone)
+    return not has_tables and (inputs - outputs).total() <= 1
 
 
 def _place_counter(name: str, found: dict[str, int]) -> Any:
@@ -190,7 +199,7 @@ def told(sizes: Sizes, files: tuple[int, int] | None = None) -> list[str]:
     """Lines for a reader."""
     lines = [
         f"{sizes.nonzeros:,} of {sizes.parameters:,} weights are not zero; {sizes.emptied:,} of {sizes.filters:,} "
-        f"filters or rows are empty"
+        f"filters or rows are empty, {sizes.single:,} have a single weight"
     ]
     text = f"layers: {_kilo(sizes.bytes)} dense, {_kilo(sizes.csr_bytes)} as sparse rows"
     if files is not None:

@@ -376,6 +376,9 @@ def test_a_reference_is_told_and_written(tmp_path, stack, capsys):
     assert "RMSE" in told
     content = json.loads((tmp_path / "out/run.json").read_text())
     assert len(content["truth"]["materials"]) == 3
+    assert content["truth"]["reference"] == "truth.npy"
+    assert "beside truth.npy:" in told
+    assert (tmp_path / "out/truth.csv").read_text().splitlines()[1].endswith(",truth.npy")
     assert content["truth"]["mean_angle"] is None
     assert (tmp_path / "out/truth.csv").read_text().count("\n") == 5
     read_run("out")

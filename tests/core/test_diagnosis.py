@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gsp_studio as gs
-from gsp_studio.core.diagnosis import cautions, cautions_of, error_without, sparser_and_better
+from gsp_studio.core.diagnosis import cautions, cautions_of, error_without, sparser_and_better, target_without_dust
 from gsp_studio.core.metrics import GramError
 
 
@@ -13,6 +13,16 @@ def test_a_dense_image_beside_dust_is_named():
     assert dense.short == "one image carries 90 %"
     assert "basis image 2 is dense (sparsity 0.20)" in dense.sentence
     assert single.short == "2 of 5 are one pixel"
+
+
+def test_the_target_that_needs_no_dust_is_the_average_of_the_others():
+    sparsities = np.array([1.0, 0.637, 1.0, 0.5, 1.0])
+    assert target_without_dust(sparsities) == 0.56
+    [single] = cautions(sparsities, np.full(5, 0.2))
+    assert single.sentence.endswith("try a lower rank or a lower target: 0.56 is the average of the others")
+    assert np.isnan(target_without_dust(np.ones(3)))
+    [single] = cautions(np.ones(3), np.full(3, 1 / 3))
+    assert single.sentence.endswith("try a lower rank or a lower target")
 
 
 @pytest.mark.parametrize(

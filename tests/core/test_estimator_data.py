@@ -187,3 +187,28 @@ def test_samples_are_rebuilt_from_sparse_coefficients(samples):
     rebuilt = fitted.inverse_transform(scipy.sparse.csr_array(Z))
     assert isinstance(rebuilt, np.ndarray)
     np.testing.assert_allclose(rebuilt, fitted.inverse_transform(Z))
+
+
+def test_coefficients_sum_to_one_in_fit_and_transform(samples):
+    fitted = model(method="ahals", sum_to_one=1.0).fit(samples[:30])
+    Z = fitted.transform(samples[30:])
+    np.testing.assert_allclose(Z.sum(axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(fitted.fit_transform(samples).sum(axis=1), 1.0, rtol=1e-5)
+    soft = model(method="ahals", sum_to_one=0.5).fit(samples)
+    off = [abs(of.transform(samples).sum(axis=1) - 1).mean() for of in (soft, model(method="ahals").fit(samples))]
+    assert off[0] < off[1]
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_counts_are_scaled_in_fit_and_transform(samples, is_sparse):
+    counts = np.random.default_rng(0).poisson(30 * samples).astype(float)
+    fitted = model(method="ahals", poisson=True)
+    Z = fitted.fit_transform(scipy.sparse.csr_matrix(counts) if is_sparse else counts)
+    result = gs.factorize(counts.T, gs.Params(fitted.n_components_, "ahals", max_iter=fitted.max_iter, poisson=True))
+    np.testing.assert_allclose(fitted.components_.T, result.W, rtol=1e-6, atol=1e-9)
+    rows = result.gram.rows
+    np.testing.assert_allclose(fitted.feature_scale_, rows, rtol=1e-12)
+    expected = [nnls((result.W / rows[:, None]), sample / rows)[0] for sample in counts]
+    np.testing.assert_allclose(Z, expected, rtol=1e-3, atol=1e-3 * np.max(expected))
+    left = np.linalg.norm((counts - fitted.inverse_transform(Z)) / rows)
+    assert fitted.reconstruction_err_ == pytest.approx(left, rel=1e-6)

@@ -8,7 +8,9 @@ import pytest
 import gsp_studio as gs
 from gsp_studio.core.edits import Kill, Split, check_edit, edited_params
 from gsp_studio.core.optimality import kkt_residual
-from gsp_studio.core.seeds import HELD_FIRST, held_params, holds_of
+from gsp_studio.core.params import Params
+from gsp_studio.core.seeds import HELD_FIRST, Seed, held_params, holds_of, seed_of, with_seeds
+from gsp_studio.core.validation import check_params
 
 PIXELS, IMAGES = 20, 60
 
@@ -99,11 +101,38 @@ def test_holds_move_up_when_a_basis_image_is_taken_away(mixture):
         check_edit(Split(0), params, PIXELS, IMAGES)
 
 
+def test_names_of_seeds_go_with_their_basis_images(mixture):
+    X, W = mixture[:2]
+    params = with_seeds(Params(3, max_iter=2), [Seed("soil\nof a field", W[:, 0]), Seed("x" * 200, W[:, 1])])
+    assert params.seed_names == ("soil of a field", "x" * 117 + "...")
+    assert [seed_of(params, k) for k in range(3)] == [*params.seed_names, ""]
+    assert [seed_of(edited_params(Kill(0), params), k) for k in range(2)] == [params.seed_names[1], ""]
+    going_on = params.with_factors(W, np.ones((3, X.shape[1])))
+    assert seed_of(going_on, 0) == ""
+    for names in (("a",), ("a", "b\nc"), ["a", "b"]):
+        with pytest.raises(ValueError, match="seed_names"):
+            check_params(replace(params, seed_names=names), *X.shape)
+
+
 def test_factors_that_go_on_replace_the_seeds(mixture):
     X, M = mixture
     result = gs.factorize(X, gs.Params(3, "ahals", seed_basis=M, seed_hold="always", max_iter=3))
     onward = result.params.with_factors(result.W, result.H)
     assert (onward.seed_basis, onward.seed_hold) == (None, "free")
+
+
+def test_names_of_seeds_follow_their_columns_and_change_nothing(mixture):
+    X, M = mixture
+    seeds = [Seed("water", M[:, 0]), Seed("tree", M[:, 1], "first"), Seed("soil", M[:, 2])]
+    params = with_seeds(gs.Params(4, "ahals", max_iter=3), seeds)
+    assert params.seed_names == ("water", "tree", "soil")
+    assert edited_params(Kill(1), params).seed_names == ("water", "soil", "")
+    assert edited_params(Kill(3), params).seed_names == ("water", "tree", "soil")
+    named, plain = (gs.factorize(X, replace(params, seed_names=names)) for names in (params.seed_names, ()))
+    np.testing.assert_array_equal(named.W, plain.W)
+    assert named.params.with_factors(named.W, named.H).seed_names == ()
+    with pytest.raises(ValueError, match="1 seed_names for 3 seeds; accepted are none and 3"):
+        gs.factorize(X, replace(params, seed_names=("water",)))
 
 
 @pytest.mark.parametrize(

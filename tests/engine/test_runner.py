@@ -273,3 +273,31 @@ def test_a_branch_needs_iterations_before_and_after_it(X, n_iter):
         branch(spec, (), n_iter, lambda params: params)
     with pytest.raises(ValueError, match="rank is fixed"):
         branch(spec, (), 3, lambda params: replace(params, rank=5))
+
+
+def test_further_starts_are_on_the_screen_only_where_they_are_better(monkeypatch):
+    rng = np.random.default_rng(3)
+    W = rng.random((60, 6)) * (rng.random((60, 6)) < 0.4)
+    X = np.asfortranarray(W @ rng.random((6, 200)) + 0.03 * rng.random((60, 200)))
+    spec = RunSpec(X, gs.Params(6, method="gsphals", sparsity=0.7, continuation=20, max_iter=400, tol=0.0), "cpu")
+    runner = Runner(spec)
+    published, records, iterates = [], [], []
+    publish = runner._publish
+
+    def watched(it, record):
+        publish(it, record)
+        published.append(runner.poll().iterate)
+        records.append(record)
+        iterates.append(it)
+
+    monkeypatch.setattr(runner, "_thread", threading.current_thread())  # as `start`: polls are given iterates
+    monkeypatch.setattr(runner, "_publish", watched)
+    runner.run()
+    further = [k for k, record in enumerate(records) if record.trial > 3]
+    worse = [k for k in further if records[k].error > min(record.error for record in records[:k])]
+    assert worse, "this run tries further starts that are worse at first"
+    for k in worse:
+        assert iterates[k].error == min(record.error for record in records[: k + 1] if record.trial in (0, 4, 5, 6))
+        assert published[k] is None or published[k].trial == 0, "the best is there already"
+    first = [k for k, record in enumerate(records) if 0 < record.trial <= 3]
+    assert [iterates[k].n_iter for k in first] == [records[k].n_iter for k in first]

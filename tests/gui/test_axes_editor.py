@@ -32,6 +32,13 @@ class TestEditor:
     def _texts(self, editor: AxesEditor) -> list[str]:
         return [field.text() for field in (editor.name, editor.unit, editor.offset, editor.scale)]
 
+    def test_a_long_number_begins_in_view(self, editor: AxesEditor) -> None:
+        editor.set_axes((Axis("x", unit="um", scale=1 / 3.1), Axis("y", unit="um", scale=1 / 3.1)), ())
+        self._choose(editor, "x")
+        assert editor.scale.text() == "0.3225806452"
+        assert editor.scale.cursorPosition() == 0
+        assert editor.scale.cursorRect().left() < editor.scale.width() / 2
+
     def test_shows_each_axis(self, editor: AxesEditor, heard: Listener) -> None:
         assert self._texts(editor) == ["", "µm", "2", "0.5"]
         self._choose(editor, "y")

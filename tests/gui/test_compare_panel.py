@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import fakes
 import numpy as np
@@ -410,3 +411,19 @@ def test_errors_of_other_entries_are_said_and_not_subtracted(panel: ComparePanel
     assert "error 12.500 % of 98 % of the entries (other entries: no difference)" in words(panel)
     panel.set_comparison(compare_runs(replace(first, choice=held_out.choice), held_out))
     assert "error 12.500 % of 98 % of the entries (+0.000 points)" in words(panel)
+
+
+def test_errors_of_other_measures_are_named_and_not_subtracted(panel: ComparePanel) -> None:
+    first, second = entry(1, 0), of_kl(entry(2, 1))
+    panel.set_runs([first, second])
+    panel.set_comparison(compare_runs(first, second))
+    assert "error 12.500 % | " in words(panel)
+    assert "KL divergence 12.500 % (another measure: no difference)" in words(panel)
+    panel.set_comparison(compare_runs(of_kl(first), second))
+    assert "KL divergence 12.500 % (+0.000 points)" in words(panel)
+
+
+def of_kl(entry: RunEntry) -> RunEntry:
+    """A run as if it had fitted the Kullback-Leibler divergence."""
+    gram = SimpleNamespace(measure="kl", rows=None)
+    return replace(entry, shown=replace(entry.shown, gram=gram))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import fakes
@@ -23,6 +24,7 @@ from gsp_studio.gui.dialogs.palette import PaletteDialog
 from gsp_studio.gui.state import Phase
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.gui.window.menu_bar import MenuBar
+from gsp_studio.io.annotations import Annotations
 from gsp_studio.io.export.formats import EXTRAS
 from gsp_studio.io.export.options import ExportOptions
 
@@ -96,6 +98,22 @@ class TestExport:
     def test_names_the_run(self, dialog: ExportDialog) -> None:
         assert "Run 3: PSNMF, rank 5, s = 0.500" in told(dialog)
         assert "run.json" in told(dialog)
+
+    @pytest.mark.parametrize(
+        ("name", "label", "headline"),
+        [
+            ("Refined basis of run 1", "PSNMF, rank 5, s = 0.890, from run 1", "PSNMF, rank 5, s = 0.890"),
+            ("Refined basis of the fit", "PSNMF, rank 5, s = 0.890, refined", "PSNMF, rank 5, s = 0.890"),
+            ("Refined basis of run 12", "PSNMF, rank 5, from run 1", "PSNMF, rank 5, from run 1"),
+            ("Faces", "PSNMF, rank 5, from run 1", "PSNMF, rank 5, from run 1"),
+        ],
+    )
+    def test_says_the_run_that_it_comes_from_once(
+        self, show: Callable[..., QWidget], tmp_path: Path, name: str, label: str, headline: str
+    ) -> None:
+        entry = replace(fakes.run_entry(3, fakes.dataset()), label=label, remarks=Annotations(name=name))
+        dialog = show(ExportDialog(entry, tmp_path / "out"))
+        assert f"{name}: {headline}" in [line.text() for line in dialog.findChildren(QLabel)]
 
     def test_all_parts_by_default(self, dialog: ExportDialog, tmp_path: Path) -> None:
         heard = Listener(dialog, "exportRequested")

@@ -143,6 +143,7 @@ class TestFocus:
         assert not window.run.isVisible()
         assert window.montage.view.isVisible()
         assert window.sparsity.slider.isVisible()
+        wait_until(lambda: not window.session.can_cancel)  # else that is what Esc is for
         QTest.keyClick(window, key)
         settle()
         assert look(window) == before

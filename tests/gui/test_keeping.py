@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from handling import Listener, cell_text, is_asked, press, question, settle, wait_until
+from handling import Listener, cell_text, is_asked, press, press_key, question, settle, wait_until
 from PySide6.QtCore import QSettings, Qt
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
-from gsp_studio.gui.session_file import run_records
+from gsp_studio.gui.session_file import autosave, run_records
 from gsp_studio.gui.state import Phase, RunSettings, View
 from gsp_studio.gui.texts import plural
 from gsp_studio.gui.widgets.run_table import NOTE
@@ -312,6 +312,31 @@ def test_a_run_that_is_going_is_kept_too(window: MainWindow, stack: Path, tmp_pa
     [kept] = recovery.read_folder(folder).runs
     assert kept.run.result.n_iter == session.runs.entries[0].outcome.result.n_iter
     assert not list(folder.glob("live*"))
+
+
+def test_a_run_is_kept_from_its_first_seconds(
+    make_window: Callable[[], MainWindow], stack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(autosave, "AUTOSAVE_MS", 10**9)
+    window = make_window()
+    window.session_menu.watch(tmp_path / "recovery")
+    session = window.session
+    session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=1_000_000, tol=0.0, sparsity=0.4))
+    session.open(stack)
+    wait_until(lambda: session.display.shown is not None)
+    press_key(window, Qt.Key.Key_Space)
+    wait_until(lambda: session.phase is Phase.RUNNING)
+    wait_until(lambda: list((tmp_path / "recovery").glob("*/live.h5")))
+    assert session.phase is Phase.RUNNING, "it is not its end that is written"
+    wait_for(window)
+    [folder] = (tmp_path / "recovery").iterdir()
+    left = tmp_path / "left"
+    shutil.copytree(folder, left)  # as a window that was killed leaves it
+    back = run_records.reopen(left)
+    assert back.interrupted == 1
+    assert back.runs[0].outcome.result.n_iter > 0
+    press_key(window, Qt.Key.Key_Escape)
+    wait_until(lambda: session.phase is Phase.IDLE)
 
 
 def test_that_nothing_can_be_kept_is_said_once(window: MainWindow, stack: Path, tmp_path: Path) -> None:

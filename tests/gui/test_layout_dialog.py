@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -259,6 +260,19 @@ def test_escape_asks_before_it_drops_steps(dialog: LayoutDialog, found: Peek) ->
     assert closed["finished"] == [0]
 
 
+def test_escape_asks_before_it_drops_numbers_that_were_typed(dialog: LayoutDialog, found: Peek) -> None:
+    heard = Listener(dialog, *SIGNALS)
+    dialog.subset.last.setFocus()
+    dialog.subset.last.selectAll()
+    QTest.keyClicks(dialog.subset.last, "3")
+    QTest.keyClick(dialog.subset.last, Qt.Key.Key_Tab)
+    assert heard["previewRequested"][-1].subset == (0, 3, 1)
+    QTest.keyClick(dialog, Qt.Key.Key_Escape)
+    assert dialog.isVisible()
+    QTest.keyClick(dialog.question.box, Qt.Key.Key_Escape)
+    assert dialog.isVisible()
+
+
 def test_data_that_are_open_are_applied_to(show: Callable[..., QWidget], found: Peek) -> None:
     assert show(LayoutDialog(found, None, True)).accept_button.text() == "Apply"
     assert show(LayoutDialog(found)).accept_button.text() == "Open"
@@ -313,6 +327,46 @@ def test_planes_are_asked_for(show: Callable[..., QWidget], tmp_path: Path) -> N
     assert np.allclose(data.X, 200 / 255)
 
 
+@pytest.mark.parametrize(("pattern", "apart"), [("exp_t{t:02d}_z{z}_c{c}.tif", 1), ("w{c}DAPI_z{z}_t{t}.tif", 3)])
+def test_planes_that_file_names_tell_are_asked_for(
+    show: Callable[..., QWidget], tmp_path: Path, pattern: str, apart: int
+) -> None:
+    for t, z, c in itertools.product((1, 2, 11), (0, 1), (1, 2)):
+        values = np.full((8, 8), 10 * z + 100 * c + t, np.uint8)
+        tifffile.imwrite(tmp_path / pattern.format(t=t, z=z, c=c), values)
+    found = peek(tmp_path)
+    assert (found.is_guess, found.pages, found.apart, found.n_images) == (True, 4, apart, 12)
+    dialog = show(LayoutDialog(found))
+    dialog.set_preview(Preview(found, thumbnails(found)))
+    assert "mixture" in told(dialog)
+    dialog.pages.setFocus()
+    heard = Listener(dialog, *SIGNALS)
+    for _ in range(2 if apart == 1 else 3):
+        QTest.keyClick(dialog.pages, Qt.Key.Key_Down)
+    assert dialog.pages.currentText().startswith("z 0, channel 2 (" if apart == 1 else "channel 2, z 0 (")
+    read = answer(dialog, heard["previewRequested"][-1])
+    assert (read.is_guess, read.n_images) == (False, 3)
+    data = gs.load_dataset(tmp_path, options=read.options)
+    np.testing.assert_allclose(data.X[0] * 255, [201, 202, 211], rtol=1e-6)
+
+
+def test_file_names_that_tell_of_no_planes_open_without_a_question(tmp_path: Path) -> None:
+    for name in ("cell_t1_c1", "cell_t1_c2", "cell_t2_c1", "cell_t3_c2", "cell_t3_c1"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.ones((8, 8), np.uint8))
+    assert peek(tmp_path).pages == 1, "moment 2 has one channel alone"
+
+
+def test_missing_moments_are_told(tmp_path: Path) -> None:
+    for t in (0, 1, 2, 5, 6, 9):
+        tifffile.imwrite(tmp_path / f"pos1_t{t:03d}_ch1.tif", np.ones((8, 8), np.uint8))
+    (tmp_path / "pos1_t007_ch1.tif").write_bytes((tmp_path / "pos1_t000_ch1.tif").read_bytes())
+    assert peek(tmp_path).notes == ("3 moments are missing by the files' names: 3, 4, 8; the others follow each other",)
+    (tmp_path / "pos1_t007_ch1.tif").unlink()
+    for t in (5, 6, 9):
+        (tmp_path / f"pos1_t{t:03d}_ch1.tif").rename(tmp_path / f"pos1_t{t + 90:03d}_ch1.tif")
+    assert peek(tmp_path).notes == (), "hundred of six: these are no gaps"
+
+
 def test_channels_that_follow_each_other_as_movies_are_asked_for(show: Callable[..., QWidget], tmp_path: Path) -> None:
     movies = np.arange(16, dtype=np.uint8).reshape(2, 8, 1, 1) * np.ones((6, 5), np.uint8)
     tifffile.imwrite(tmp_path / "x.ome.tif", movies, metadata={"axes": "CTYX"}, ome=True)
@@ -323,7 +377,8 @@ def test_channels_that_follow_each_other_as_movies_are_asked_for(show: Callable[
     assert dialog.pages.isVisible()
     assert "mixture" in told(dialog)
     captions = [caption for picture in dialog._pictures for caption in picture._captions]
-    assert captions == [f"{k}, plane {plane}" for plane in (1, 2) for k in (1, 2, 3, 4)]
+    assert captions == [f"{k}, channel {channel}" for channel in (1, 2) for k in (1, 2, 3, 4)]
+    assert dialog.pages.itemText(2) == "channel 2 (number 2 of each 2)"
     heard = Listener(dialog, *SIGNALS)
     choose(dialog.pages, (8, 16, 1))
     read = answer(dialog, heard["previewRequested"][-1])
@@ -364,7 +419,7 @@ class TestSpectra:
         dialog = show(LayoutDialog(found))
         answer(dialog, found.options)
         heard = Listener(dialog, *SIGNALS)
-        choose(dialog.samples, "pixels")
+        QTest.mouseClick(dialog.samples.buttons[1], Qt.MouseButton.LeftButton)
         came = answer(dialog, heard["previewRequested"][-1])
         assert (came.options.images_in, came.image_shape[0] * came.image_shape[1]) == ("rows", 35)
         assert "then 35 spectra of 6 values" in told(dialog)

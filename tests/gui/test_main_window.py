@@ -24,7 +24,7 @@ from handling import (
 )
 from PySide6.QtCore import QEvent, QObject, QPoint, QSettings, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDockWidget
+from PySide6.QtWidgets import QApplication, QDockWidget, QWidget
 
 import gsp_studio as gs
 from gsp_studio.gui.dialogs.about import AboutDialog
@@ -402,8 +402,34 @@ class TestRuns:
         assert not threads_of_sessions()
 
 
+class ShownWindows(QObject):
+    """Names the windows that are shown, whatever their widgets were made for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Show and isinstance(watched, QWidget) and watched.isWindow():
+            self.names.append(type(watched).__name__)
+        return False
+
+
 class TestWindow:
     """Docks, settings, titles."""
+
+    def test_nothing_else_flashes_up_at_the_start(
+        self, app: QApplication, make_window: Callable[[], MainWindow]
+    ) -> None:
+        """A part that is shown before it has its place is a window of its own, and takes the keys from the first."""
+        shown = ShownWindows()
+        app.installEventFilter(shown)
+        try:
+            make_window()
+            settle()
+        finally:
+            app.removeEventFilter(shown)
+        assert shown.names == ["MainWindow"]
 
     def test_settings_bring_size_and_docks_back(self, make_window: Callable[[], MainWindow]) -> None:
         first = make_window()

@@ -20,8 +20,10 @@ from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.panels.inspector import PICTURE
 from gsp_studio.gui.state import Phase, RunSettings
 from gsp_studio.gui.window.main_window import MainWindow
+from gsp_studio.io.dataset import LoadOptions
 from gsp_studio.io.patches import put_back
 from gsp_studio.io.resources import sample_path
+from gsp_studio.io.steps import Resize
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -181,6 +183,47 @@ def test_what_cannot_be_opened_is_said_in_one_sentence(
     assert window.session.phase is Phase.EMPTY
     assert window.montage.empty.isVisible()
     assert not window.findChildren(ErrorDialog)
+
+
+def damaged_folder(folder: Path) -> Path:
+    """Eight images, one of them cut off and another one that is none."""
+    images_folder(folder)
+    whole = (folder / "3.png").read_bytes()
+    (folder / "3.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "5.png").write_bytes(b"no picture at all")
+    return folder
+
+
+def test_damaged_files_of_a_folder_are_left_out_by_a_click(window: MainWindow, tmp_path: Path) -> None:
+    window.session.settings.set_choice(RunSettings().with_params(rank=2))
+    window.prompts.open(damaged_folder(tmp_path / "album"))
+    error = wait_for(window, ErrorDialog)
+    assert "5.png is named like an image but is none" in error.sentence
+    assert window.session.dataset is None
+    assert error.remedy.text() == "Leave out damaged files"
+    QTest.mouseClick(error.remedy, LEFT)
+    wait_until(lambda: window.session.dataset is not None)
+    dataset = window.session.dataset
+    assert dataset.names == ("0.png", "1.png", "2.png", "4.png", "6.png", "7.png")
+    assert np.isfinite(dataset.X).all()
+    assert "no pixels can be read from 3.png" in dataset.steps
+    told = window.log.lines.toPlainText()
+    assert "1 other file skipped: 5.png" in told
+    assert "left out for 35 NaN or infinite values: image 4" in told
+
+
+def test_steps_that_were_chosen_outlast_a_damaged_file(window: MainWindow, tmp_path: Path) -> None:
+    window.session.settings.set_choice(RunSettings().with_params(rank=2))
+    folder = images_folder(tmp_path / "album")
+    whole = (folder / "3.png").read_bytes()
+    (folder / "3.png").write_bytes(whole[: len(whole) // 2])
+    window.prompts._open(folder, LoadOptions(steps=(Resize(6, 4),)))
+    error = wait_for(window, ErrorDialog)
+    assert "3.png is damaged" in error.sentence
+    QTest.mouseClick(error.remedy, LEFT)
+    wait_until(lambda: window.session.dataset is not None)
+    assert window.session.dataset.image_shape == (6, 4)
+    assert window.session.dataset.X.shape[1] == 7
 
 
 def test_negative_values_can_be_read_in_another_way(window: MainWindow, tmp_path: Path) -> None:

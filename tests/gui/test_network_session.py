@@ -363,6 +363,35 @@ def test_sizes_follow_when_the_slider_rests(small: NetworkSession) -> None:
     assert f"{kept:,} of {small.checkpoint.size:,} weights" in size_lines(found)
 
 
+def test_multiply_adds_of_a_graph_follow_the_slider(networks: NetworkSession, tmp_path: Path) -> None:
+    """Of a convolution whose places only the graph tells, before and after, and in the report."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    values = np.random.default_rng(0).normal(size=(5, 3, 3, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["y"])],
+        "small",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 12, 10])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 5, 10, 8])],
+        [numpy_helper.from_array(values, "w")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "m.onnx")
+    heard = Listener(networks.sizes, "changed")
+    opened(networks, tmp_path / "m.onnx")
+    networks.set_sparsity(0.8)
+    wait_until(lambda: heard["changed"] and heard["changed"][-1].nonzeros < 100)
+    found = heard["changed"][-1]
+    assert (found.macs, found.effective_macs) == (80 * 135, 80 * found.nonzeros)
+    assert f"multiply-adds 10.80 k, {found.effective_macs / 1e3:.2f} k by weights that are not zero" in size_lines(
+        found
+    )
+    networks.save(tmp_path / "n.onnx")
+    wait_until(lambda: (tmp_path / "pruning.json").exists())
+    report = json.loads((tmp_path / "pruning.json").read_text())["networks"]["n.onnx"]
+    assert report["sizes"]["effective_macs"] == found.effective_macs
+
+
 class TestCurves:
     """Zeros and accuracy against s."""
 
@@ -403,7 +432,7 @@ class TestCurves:
         wait_until(lambda: networks.curves.accuracy.state != "going")
         found = networks.curves.accuracy
         assert (found.state, found.problem) == ("done", "")
-        assert found.images == "some digits: 1,797 images, values as they are"
+        assert found.images == "some digits: 1\u202f797 images, values as they are"
         assert (found.about, found.caution) == ("GSP, each layer", "")
         assert found.dense == np.mean(np.argmax(hidden @ last.T, axis=1) == target)
         assert found.dense > 0.8

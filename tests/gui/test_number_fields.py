@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from handling import Listener, settle
+from handling import Listener, settle, wait_until
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QGuiApplication, QWheelEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QToolTip, QWidget
+from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QLineEdit, QSlider, QToolTip, QWidget
 
+from gsp_studio import gui
+from gsp_studio.gui.state import Phase
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.number_field import DecimalNumber, WholeNumber, read_decimal
 from gsp_studio.gui.window.main_window import MainWindow
 
-Key, Ctrl = Qt.Key, Qt.KeyboardModifier.ControlModifier
+Key, Ctrl, LEFT = Qt.Key, Qt.KeyboardModifier.ControlModifier, Qt.MouseButton.LeftButton
 
 
 def type_into(field: QAbstractSpinBox, text: str, end: Qt.Key | None = Key.Key_Return) -> None:
@@ -83,6 +87,15 @@ def test_what_is_no_number_is_refused_visibly(fraction: DecimalNumber, text: str
     assert (fraction.value(), fraction.refusal) == (0.7, "")
 
 
+def test_the_mark_of_a_refusal_goes_with_the_next_number(fraction: DecimalNumber) -> None:
+    type_into(fraction, "0.5[")
+    assert fraction.refusal
+    fraction.setValue(0.62)  # as the slider beside it does
+    assert fraction.refusal == ""
+    image = fraction.grab().toImage()
+    assert image.pixelColor(1, image.height() // 2).name() != current_theme().red
+
+
 @pytest.mark.parametrize("text", ["3000", "1,000", "12.5", "1 0", "1e2", "x"])
 def test_a_whole_number_is_not_cut_to_fit(show: Callable[..., QWidget], text: str) -> None:
     field = WholeNumber()
@@ -110,10 +123,31 @@ def test_every_number_field_of_the_window_has_these_manners(faces_window: MainWi
     assert all(isinstance(field, (WholeNumber, DecimalNumber)) for field in fields)
 
 
+def test_no_module_makes_a_field_of_qt_s_own() -> None:
+    """Those change under a wheel that passes by, or refuse a decimal comma."""
+    made = re.compile(r"(?<!class )\b(QSlider|QSpinBox|QDoubleSpinBox|QComboBox|QToolButton)\((?!Qt)")
+    for path in sorted(Path(gui.__file__).parent.rglob("*.py")):
+        found = [line for line in path.read_text(encoding="utf-8").splitlines() if made.search(line)]
+        assert [line for line in found if not line.startswith("class ")] == [], path.name
+
+
 def test_the_wheel_needs_the_focus(faces_window: MainWindow) -> None:
     window = faces_window
     window.montage.view.setFocus()
     choice = window.session.settings.choice
+    for slider in window.findChildren(QSlider):
+        before = slider.value()
+        turn_wheel(slider, -1)
+        turn_wheel(slider, -1)
+        assert slider.value() == before
+    window.centre.show_view("Weights")
+    bar = window.weights.bar
+    bar.strength.setFocus()
+    before = bar.strength.value()
+    turn_wheel(bar.strength, -1)
+    assert bar.strength.value() < before
+    window.centre.show_view("Basis")
+    window.montage.view.setFocus()
     fields = [*window.model.findChildren(QAbstractSpinBox), *window.model.findChildren(QComboBox)]
     for field in (*fields, window.sparsity.number, window.sparsity.number_h):
         turn_wheel(field, -1)
@@ -138,6 +172,46 @@ def test_after_enter_the_keys_are_the_windows_again(faces_window: MainWindow) ->
     type_into(window.sparsity.number, "0,9")
     assert window.session.settings.params.sparsity == 0.9
     assert window.montage.view.hasFocus()
+
+
+def test_a_number_that_is_typed_is_the_one_that_a_click_begins_with(faces_window: MainWindow) -> None:
+    window, session = faces_window, faces_window.session
+    type_into(window.model.rank, "7", None)
+    assert window.model.rank.hasFocus()
+    QTest.mouseClick(window.run.run, LEFT)
+    wait_until(lambda: session.runs.entries)
+    assert session.runs.entries[0].choice.params.rank == 7
+    assert session.settings.params.rank == 7
+    type_into(window.model.rank, "abc", None)
+    QTest.mouseClick(window.sparsity.refine, LEFT)
+    assert "“abc” is not accepted" in window.model.rank.refusal
+    assert (window.model.rank.text(), session.settings.params.rank) == ("7", 7)
+
+
+def test_a_number_that_is_typed_is_the_one_that_a_key_of_the_menus_begins_with(faces_window: MainWindow) -> None:
+    window, settings = faces_window, faces_window.session.settings
+    seen: list[float] = []
+    window.session_menu.save = lambda: seen.append(settings.params.sparsity)  # type: ignore[method-assign]
+    type_into(window.sparsity.number, "0,91", None)
+    QTest.keyClick(window.sparsity.number, Key.Key_Control)
+    assert settings.params.sparsity != 0.91, "a key that is held is none yet"
+    QTest.keyClick(window.sparsity.number, Key.Key_S, Ctrl)
+    assert seen == [0.91]
+
+
+def test_space_is_that_of_the_field_that_has_the_focus(faces_window: MainWindow) -> None:
+    window = faces_window
+    window.model.method.setFocus(Qt.FocusReason.TabFocusReason)
+    QTest.keyClick(window.model.method, Key.Key_Space)
+    assert window.model.method.view().isVisible()
+    QTest.keyClick(window.model.method.view(), Key.Key_Escape)
+    window.model.more.setFocus(Qt.FocusReason.TabFocusReason)
+    QTest.keyClick(window.model.more, Key.Key_Space)
+    assert window.model.more.isChecked()
+    assert window.session.phase is Phase.IDLE
+    window.model.method.setFocus(Qt.FocusReason.MouseFocusReason)
+    QTest.keyClick(window.model.method, Key.Key_Space)
+    assert window.session.phase.is_run, "after a choice by mouse Space runs, as from anywhere"
 
 
 def test_menu_keys_work_while_a_field_has_the_focus(faces_window: MainWindow) -> None:
@@ -167,6 +241,27 @@ def test_menu_keys_work_while_a_field_has_the_focus(faces_window: MainWindow) ->
     assert QGuiApplication.clipboard().text() == "0.9500"
 
 
+def test_a_view_that_comes_by_its_key_takes_the_keys(faces_window: MainWindow) -> None:
+    window = faces_window
+    window.montage.view.setFocus()
+    fields = (QAbstractSpinBox, QComboBox, QLineEdit, QSlider)
+    for key, title in (
+        *((Key.Key_2, "Compare"), (Key.Key_3, "Inspector"), (Key.Key_4, "Path"), (Key.Key_5, "Weights")),
+        *((Key.Key_6, "Networks"), (Key.Key_7, "Spectra"), (Key.Key_1, "Basis")),
+    ):
+        QTest.keyClick(QApplication.focusWidget() or window, key)
+        settle()
+        assert window.centre.current == title
+        now = QApplication.focusWidget()
+        assert now is None or window.centre.isAncestorOf(now), title
+        assert not isinstance(now, fields), "it would take the next key for its own"
+    assert window.montage.view.hasFocus()
+    QTest.mouseClick(window.centre.bar, LEFT, pos=window.centre.bar.tabRect(2).center())
+    assert window.inspector.strip.hasFocus()
+    type_into(window.sparsity.number, "0,9")
+    assert window.inspector.strip.hasFocus(), "the view in front has the keys after a number"
+
+
 def test_menu_keys_work_in_the_filter_of_the_runs(faces_window: MainWindow) -> None:
     window, settings = faces_window, faces_window.session.settings
     before = settings.params.sparsity
@@ -184,3 +279,13 @@ def test_menu_keys_work_in_the_filter_of_the_runs(faces_window: MainWindow) -> N
     window.prompts.export = lambda: None  # type: ignore[method-assign]
     QTest.keyClick(line, Key.Key_E, Ctrl)
     assert len(heard["triggered"]) == 1
+
+
+def test_enter_gives_the_keys_back_from_the_filter_of_the_runs(faces_window: MainWindow) -> None:
+    line = faces_window.runs.filter
+    line.setFocus()
+    QTest.keyClicks(line, "ab")
+    QTest.keyClick(line, Key.Key_Return)
+    assert faces_window.montage.view.hasFocus()
+    QTest.keyClick(QApplication.focusWidget(), Key.Key_4)
+    assert (line.text(), faces_window.centre.current) == ("ab", "Path")

@@ -90,6 +90,19 @@ def test_a_refined_basis_is_named_beside_its_projection(panel: PathPanel) -> Non
     assert "s = 0.9500  ·  projected 54.000 %" in words(panel)
 
 
+def test_a_solution_left_of_the_projected_curve_has_its_place_on_the_axis(panel: PathPanel) -> None:
+    refined = fakes.shown(fakes.dataset(), target=0.13, baseline=0.1, error=0.08, projected=0.1, iterations=12)
+    panel.set_sparsity(0.13)
+    panel.set_shown(refined)
+    for plot in (panel.errors, panel.lost):
+        assert plot._dot.getData()[0].tolist() == [0.13]
+        assert plot._line.value() == 0.13
+        low, high = plot.getPlotItem().viewRange()[0]
+        assert low <= 0.13 <= high
+    panel.set_sparsity(0.5)
+    assert panel.errors.getPlotItem().viewRange()[0][0] > 0.3, "the room is for the curve again"
+
+
 def test_press_goes_there_and_drag_follows(panel: PathPanel) -> None:
     for plot in (panel.errors, panel.lost):
         panel.set_sparsity(0.5)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyqtgraph as pg
 import pytest
-from handling import Listener, settle, wait_until
+from handling import Listener, press, question, settle, wait_until
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
@@ -19,6 +19,7 @@ from gsp_studio.experiments.consensus import Consensus
 from gsp_studio.experiments.rank import RankRow, RankStudy
 from gsp_studio.gui.dialogs.rank import RankDialog
 from gsp_studio.gui.state import RunSettings
+from gsp_studio.gui.theme import apply_theme, load_theme
 from gsp_studio.gui.window.main_window import MainWindow
 
 LEFT = Qt.MouseButton.LeftButton
@@ -98,10 +99,19 @@ def test_cancel_and_close_end_the_study(five: MainWindow) -> None:
     assert not five.session.analyses.rank_study.is_going
     assert "cancelled" in asked._said.text()
     assert not asked.use.isEnabled()
-    QTest.mouseClick(asked.start, LEFT)
-    assert five.session.analyses.rank_study.is_going
+    asked.first.setFocus()
+    QTest.keyClick(asked.first, Qt.Key.Key_Return)
+    assert five.session.analyses.rank_study.is_going, "Enter begins it"
+    QTest.keyClick(asked.first, Qt.Key.Key_Return)
+    assert five.session.analyses.rank_study.is_going, "and does not end it"
     QTest.keyClick(asked, Qt.Key.Key_Escape)
+    assert five.session.analyses.rank_study.is_going, "it is asked first"
+    press(question(), "Cancel")
+    assert asked.isVisible()
+    QTest.keyClick(asked, Qt.Key.Key_Escape)
+    press(question(), "End it")
     assert not five.session.analyses.rank_study.is_going
+    assert not [w for w in QApplication.topLevelWidgets() if isinstance(w, RankDialog) and w.isVisible()]
     assert five.session.settings.params.rank == 8
 
 
@@ -111,8 +121,31 @@ def test_other_images_end_it_too(five: MainWindow) -> None:
     asked.seeds.setValue(50)
     QTest.mouseClick(asked.start, LEFT)
     five.prompts.sample("swimmer")
+    assert "number of basis images" in question().informativeText()
+    press(question(), "Cancel")
+    assert five.session.analyses.rank_study.is_going
+    five.prompts.sample("swimmer")
+    press(question(), "Open")
     wait_until(lambda: five.session.dataset.name == "swimmer.npz")
     assert not five.session.analyses.rank_study.is_going
+    settle()
+    assert not [w for w in QApplication.topLevelWidgets() if isinstance(w, RankDialog) and w.isVisible()]
+
+
+def test_its_plots_follow_the_theme(show: Callable[..., QWidget], app: QApplication) -> None:
+    asked = show(RankDialog(20, "psnmf"), 640, 680)
+    asked.add_row(row(9, 0.3))
+    try:
+        for scheme in ("light", "dark"):
+            apply_theme(app, load_theme(scheme))
+            settle()
+            for plot in (asked.errors, asked.stability):
+                assert plot.backgroundBrush().color().name() == load_theme(scheme).plot
+                assert plot.getPlotItem().getAxis("left").textPen().color().name() == load_theme(scheme).plot_text
+            [label] = [label for _, label in asked._legend.items if label.text == "consensus"]
+            assert label.opts["color"] == load_theme(scheme).plot_text
+    finally:
+        apply_theme(app, load_theme("dark"))
 
 
 def test_the_dialog_alone(show: Callable[..., QWidget]) -> None:

@@ -128,7 +128,12 @@ def test_the_dialog_says_where_images_are_kept(
 def test_the_dialog_asks_about_nan_and_samples(stack: Path, show: Callable[..., QWidget]) -> None:
     dialog = dialog_of(stack, show)
     assert choose(dialog, "nonfinite", "drop").nonfinite == "drop"
-    assert choose(dialog, "samples", "pixels").samples == "pixels"
+    heard = Listener(dialog, "previewRequested")
+    QTest.mouseClick(dialog.samples.buttons[1], Qt.MouseButton.LeftButton)
+    [options] = heard["previewRequested"]
+    assert options.samples == "pixels"
+    found = peek(dialog._found.path, options)
+    dialog.set_preview(Preview(found, thumbnails(found)))
     assert "then 48 spectra of 60 values" in dialog._facts.text()
     heard = Listener(dialog, "previewRequested")
     dialog.steps._add(gs.Mask(""))
@@ -179,7 +184,7 @@ def test_spectra_are_curves_and_their_coefficients_a_picture(window: MainWindow,
     settle()
     assert "basis spectra of 60 bands" in window.montage._caption.text()
     assert window.data._facts["shape"].text() == "60 bands, 8 × 6 pixels"
-    assert window.data._facts["images"].text().startswith("48 spectra")
+    assert window.data._facts["images"].text().startswith("48 ")
     buffer = window.montage._buffer
     assert (buffer.height, buffer.width) == curve_shape(N)
     tile = buffer.pixels[: buffer.height, : buffer.width]
@@ -198,8 +203,9 @@ def test_spectra_are_curves_and_their_coefficients_a_picture(window: MainWindow,
     for view in window.centre.titles:
         window.centre.show_view(view)
         settle()
-    window.inspector.plates.hovered.emit(0, 3, 5)
-    assert "band" in window.inspector.plates.pixel_words.text()
+    window.centre.show_view("Inspector")
+    window.inspector.pixel.plot.bandPicked.emit(5)
+    assert "band 6" in window.inspector.pixel.band_words.text()
 
 
 def test_from_spectra_back_to_images(window: MainWindow, stack: Path) -> None:
@@ -215,8 +221,8 @@ def test_from_spectra_back_to_images(window: MainWindow, stack: Path) -> None:
         settle()
         session.display.select(0)
         wait_until(lambda shape=shape: (window.montage._buffer.height, window.montage._buffer.width) == shape)
-    wait_until(lambda: window.basis._users_title.text() == "Images that use it most")
-    assert window.basis._users[1].isVisible()
+    wait_until(window.basis._users[1].isVisible)
+    assert window.basis._users_title.text() == "Images that use it most"
 
 
 # Files that are too large to load

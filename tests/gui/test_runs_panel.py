@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import fakes
 import numpy as np
@@ -248,6 +249,19 @@ def test_writing_a_note_shows_no_run(panel: RunsPanel) -> None:
     assert heard["runChosen"] == []
 
 
+def test_the_run_on_the_screen_stays_marked_when_a_note_on_another_is_written(panel: RunsPanel) -> None:
+    data = fakes.dataset()
+    panel.set_runs([fakes.run_entry(k, data) for k in (1, 2, 3)], 1)
+    place = cell_place(panel.table, 0, NOTE)
+    QTest.mouseClick(panel.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert selected(panel) == [1]
+    write(panel, 0, NOTE, "too dense")
+    panel.set_remarks(replace(panel.rows.runs[0], remarks=Annotations(note="too dense")))
+    assert selected(panel) == [1]
+    QTest.keyClick(panel.table, Qt.Key.Key_Down)
+    assert panel.table.currentIndex().row() == 1, "the keys go on from the note"
+
+
 def test_delete_asks_for_the_run_to_go_but_not_while_text_is_edited(panel: RunsPanel) -> None:
     heard = Listener(panel, "deleteRequested")
     panel.table.setFocus()
@@ -298,6 +312,16 @@ def test_an_error_of_fewer_entries_is_marked(panel: RunsPanel) -> None:
     tips = [panel.table.model().index(row, 5).data(Qt.ItemDataRole.ToolTipRole) for row in (0, 1)]
     assert "* error of 98 % of the entries" in tips[1]
     assert "98 %" not in tips[0]
+
+
+def test_an_error_of_another_measure_is_marked(panel: RunsPanel) -> None:
+    plain = fakes.run_entry(1, fakes.dataset())
+    gram = SimpleNamespace(measure="kl", rows=None)
+    panel.set_runs([plain, replace(plain, number=2, shown=replace(plain.shown, gram=gram))], 0)
+    assert [cell_text(panel.table, row, 5) for row in (0, 1)] == ["12.500 %", "12.500 % KL"]
+    tips = [panel.table.model().index(row, 5).data(Qt.ItemDataRole.ToolTipRole) for row in (0, 1)]
+    assert "the error is the KL divergence" in tips[1]
+    assert "KL" not in tips[0]
 
 
 def test_the_row_of_the_run_that_is_going_changes_a_few_times_a_second(panel: RunsPanel) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
-from handling import settle, wait_until
+from handling import press_when_asked, settle, wait_until
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QComboBox, QFileDialog
 
 from gsp_studio.core.seeds import Seed
 from gsp_studio.gui.dialogs.region import RegionDialog
@@ -48,6 +49,32 @@ def window(make_window: Callable[[], MainWindow], scene: Path) -> MainWindow:
     session.open(scene, layout)
     wait_until(lambda: session.display.shown is not None)
     return made
+
+
+@pytest.mark.parametrize("name", ["image {}", "Region of 12 x 14 pixels at row 3, column {}"])
+def test_three_seeds_are_in_view_in_a_small_window(window: MainWindow, name: str) -> None:
+    window.resize(1280, 720)
+    window.docks["Seeds"].raise_()
+    seeds = [Seed(name.format(k), np.linspace(0.1, 1.0, BANDS)) for k in range(3)]
+    window.session.seeds.add(seeds)
+    settle()
+    panel = window.findChild(SeedsPanel)
+    assert panel is not None
+    room = panel.list.viewport().rect()
+    for k in range(3):
+        assert room.contains(panel.list.visualItemRect(panel.list.item(k))), "without scrolling"
+    first, second = (panel.list.visualItemRect(panel.list.item(k)) for k in (0, 1))
+    assert not first.intersects(second)
+
+
+def choose(box: QComboBox, key: str) -> None:
+    """Choose a row by the keyboard."""
+    box.setFocus()
+    box.showPopup()
+    QTest.keyClick(box.view(), Qt.Key.Key_Home)
+    for _ in range(box.findData(key)):
+        QTest.keyClick(box.view(), Qt.Key.Key_Down)
+    QTest.keyClick(box.view(), Qt.Key.Key_Return)
 
 
 def test_a_students_session(window: MainWindow, scene: Path, tmp_path: Path) -> None:
@@ -106,8 +133,8 @@ def test_a_students_session(window: MainWindow, scene: Path, tmp_path: Path) -> 
     wait_until(lambda: session.reference.truth is not None)
     names = [curve.name for curve in spectra.plot.curves]
     assert sum(name.startswith("reference") for name in names) == 3
-    spectra.normalised.click()
-    assert max(float(curve.values.max()) for curve in spectra.plot.curves) == 1.0
+    choose(spectra.unit, "max")
+    assert all(float(curve.values.max()) == pytest.approx(1.0) for curve in spectra.plot.curves)
     spectra.mode.buttons[ERROR].click()
     for kind in ("svg", "csv"):
         spectra.save_curves(tmp_path / f"curves.{kind}")
@@ -145,6 +172,54 @@ def test_regions_and_residuals_of_images(show: Callable[..., RegionDialog], face
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 9, 5, 12)
     np.testing.assert_array_equal(heard[1].values, image)
     assert np.all(heard[2].values <= image)
+
+
+def test_a_number_typed_in_the_dialog_of_a_region_adds_no_seed(
+    show: Callable[..., RegionDialog], faces: Session
+) -> None:
+    dialog = show(RegionDialog(faces.dataset, faces.display.shown))
+    heard: list[Seed] = []
+    dialog.seedMade.connect(heard.append)
+    dialog.number.setFocus()
+    QTest.keyClicks(dialog.number, "12")
+    assert dialog.number.text() == "12", "typing replaces the number that was there"
+    for _ in range(2):
+        QTest.keyClick(dialog.number, Qt.Key.Key_Return)
+    assert heard == []
+    assert dialog.isVisible()
+    QTest.mouseClick(dialog.whole, LEFT)
+    np.testing.assert_array_equal(heard[0].values, faces.dataset.X[:, 11])
+
+
+def test_the_key_of_the_view_gives_its_strip_the_arrows(window: MainWindow) -> None:
+    spectra = window.findChild(SpectraPanel)
+    assert spectra is not None
+    window.montage.view.setFocus()
+    QTest.keyClick(window.montage.view, Qt.Key.Key_7)
+    assert spectra.strip.hasFocus()
+    order = [int(basis) for basis in window.session.display.shown.order]
+    window.session.display.select(order[0])
+    QTest.keyClick(spectra.strip, Qt.Key.Key_Right)
+    assert window.session.display.selected == order[1]
+
+
+def test_curves_are_saved_over_another_file_only_by_word(
+    window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spectra = window.findChild(SpectraPanel)
+    assert spectra is not None
+    window.show_view("Spectra")
+    settle()
+    (tmp_path / "mine.csv").write_text("mine")
+    answer = (str(tmp_path / "mine"), "CSV (*.csv)")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: answer)
+    said = press_when_asked("Cancel")
+    QTest.mouseClick(spectra.save, LEFT)
+    assert "Replace mine.csv?" in said[0]
+    assert (tmp_path / "mine.csv").read_text() == "mine"
+    press_when_asked("Replace")
+    QTest.mouseClick(spectra.save, LEFT)
+    assert (tmp_path / "mine.csv").read_text() != "mine"
 
 
 def test_the_arrays_of_the_file_that_fit_are_offered(window: MainWindow) -> None:

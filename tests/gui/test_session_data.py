@@ -125,8 +125,26 @@ def test_rank_is_bounded_by_the_data(session: Session, pictures: Path) -> None:
     session.settings.set_choice(RunSettings().with_params(rank=49))
     session.open(pictures)
     wait_until(lambda: session.basis.pinned is not None)
-    assert session.settings.params.rank == 6
-    assert session.basis.pinned.W.shape == (30, 6)
+    assert session.settings.params.rank == 3, "as many as images would copy them"
+    assert session.basis.pinned.W.shape == (30, 3)
+
+
+def test_a_rank_that_small_data_could_not_have_comes_back_with_larger_ones(session: Session, pictures: Path) -> None:
+    heard = Listener(session, "logged")
+    session.settings.set_choice(RunSettings().with_params(rank=40))
+    session.open(pictures)
+    wait_until(lambda: session.basis.pinned is not None)
+    assert session.settings.params.rank == 3
+    assert "Rank 3 is proposed: 40 is more than these data can have, 6." in heard["logged"]
+    session.open(sample_path("swimmer"))
+    wait_until(lambda: session.basis.pinned is not None and session.dataset.name == "swimmer.npz")
+    assert session.settings.params.rank == 40
+    session.open(pictures)
+    wait_until(lambda: session.settings.params.rank == 3)
+    session.settings.set_choice(session.settings.choice.with_params(rank=5))
+    session.open(sample_path("swimmer"))
+    wait_until(lambda: session.dataset.name == "swimmer.npz")
+    assert session.settings.params.rank == 5, "it was chosen meanwhile"
 
 
 def test_other_rank_fits_the_basis_of_the_slider_anew(faces: Session) -> None:

@@ -91,7 +91,7 @@ def test_a_new_data_set_bounds_the_rank_and_drops_the_weights(owner: QObject) ->
     settings, data = Settings(owner), fakes.dataset(4, 3, 7)
     settings.set_weights(data.X[:, 0])
     settings.begin_anew(data)
-    assert (settings.params.rank, settings.weights) == (7, None)
+    assert (settings.params.rank, settings.weights) == (3, None)
 
 
 def test_runs_are_numbered_on_and_found_again(owner: QObject) -> None:

@@ -8,10 +8,12 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import fakes
+import legibility
 import numpy as np
 import pytest
 from handling import Listener, settle
 from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QPainter, QPixmap
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
@@ -80,6 +82,17 @@ class TestChip:
         chip.set_shown(replace(met, sparsities=np.array([0.1, 0.1])))
         assert current_theme().amber in colours(chip)
         assert current_theme().text not in colours(chip), "the icon is still that of a target that is met"
+
+    @pytest.mark.parametrize("attained", [0.6, 0.9])
+    def test_a_basis_that_follows_the_slider_is_not_judged(self, chip: ConstraintChip, attained: float) -> None:
+        """Its iterates are a step behind while the slider moves: no warning, no tick, until it comes to rest."""
+        shown = fakes.shown(DATA, 2, sparsities=np.full(2, attained), target=0.8, iterations=3, is_refining=True)
+        chip.set_shown(shown)
+        assert chip.text() == f"target s 0.8000   attained {attained:.4f}   refining"
+        assert chip.icon_name == ""
+        assert current_theme().amber not in colours(chip)
+        chip.set_shown(replace(shown, is_refining=False))
+        assert chip.text().endswith("missed" if attained < 0.8 else "exceeded")
 
     def test_nothing_without_a_basis(self, chip: ConstraintChip) -> None:
         blank = colours(chip)
@@ -153,6 +166,20 @@ class TestChip:
         assert len(_better_than((here, better), 0)) == 1
         held_out = replace(better, choice=better.choice.with_params(held_out=0.02))
         assert _better_than((here, held_out), 0) == ()
+
+    def test_a_run_is_no_rival_by_an_error_or_a_sparsity_of_another_kind(self, chip: ConstraintChip) -> None:
+        here = fakes.run_entry(1, DATA, sparsities=np.full(5, 0.5), error=0.2)
+        better = fakes.run_entry(2, DATA, sparsities=np.full(5, 0.7), error=0.1)
+        for other in ({"gram": SimpleNamespace(measure="kl", rows=None)}, {"is_weighted": True}):
+            assert _better_than((here, replace(better, shown=replace(better.shown, **other))), 0) == ()
+
+    def test_a_second_line_without_room_ends_in_an_ellipsis(self, chip: ConstraintChip) -> None:
+        chip.set_shown(fakes.shown(DATA, 5, sparsities=np.array([0.1, 0.1, 0.1, 0.1, 1.0]), target=0.28))
+        chip._second = "  ·  ".join(["4 of 5 basis images are single pixels"] * 3)
+        chip.resize(chip.sizeHint())
+        texts = legibility.texts_of(chip, chip)
+        assert texts[-1].words.endswith("…")
+        assert texts[-1].ink.right() <= chip.width() - 2
 
 
 class TestCurves:
@@ -384,9 +411,34 @@ class TestCurves:
         spacing, values = axis.tickValues(*axis.range, axis.size().height())[0]
         assert max(map(len, axis.tickStrings(values, 1.0, spacing))) <= len("85.954")
 
+    @pytest.mark.parametrize("error", [0.003648, 0.000012, 0.859535])
+    @pytest.mark.parametrize("is_log", [False, True])
+    def test_numbers_of_a_small_error_stand_clear_of_the_title(
+        self, panel: CurvesPanel, error: float, is_log: bool
+    ) -> None:
+        panel.log_axis.setChecked(is_log)
+        panel.set_records([fakes.record(k, error * (1 + 2e-4 / k)) for k in range(1, 40)])
+        settle()
+        assert [problem for problem in legibility.problems(panel) if "overlap" in problem or "cut" in problem] == []
+
     def test_first_iterations_do_not_squeeze_the_rest(self, panel: CurvesPanel) -> None:
         panel.set_records([fakes.record(k, 0.1 + 5.0 / k**3) for k in range(1, 201)])
         assert panel._error_plot.getPlotItem().viewRange()[1][1] < 100
+
+
+@pytest.mark.parametrize("error", [0.21125, 0.0912])
+def test_numbers_at_the_axis_do_not_reach_its_title(show: Callable[..., QWidget], error: float) -> None:
+    panel = show(CurvesPanel(), 700, 240)
+    panel.set_records([fakes.record(k, error + 1e-4 / k) for k in range(1, 40)])
+    settle()
+    axis = panel._error_plot.getPlotItem().getAxis("left")
+    ground = QPixmap(10, 10)
+    painter = QPainter(ground)
+    _, _, texts = axis.generateDrawSpecs(painter)
+    painter.end()
+    title = axis.label.mapRectToParent(axis.label.boundingRect())
+    assert max(len(text) for _, _, text in texts) >= 5, "numbers of many digits"
+    assert not [text for place, _, text in texts if place.intersects(title)]
 
 
 class TestBasis:
@@ -498,6 +550,25 @@ class TestBasis:
         assert row.fontMetrics().horizontalAdvance(row.shown_caption(0)) <= row._cell()
         assert row.shown_caption(1) == "18"
         assert f"image 4, {names[3]}: " in row.toolTip()
+
+    @pytest.mark.parametrize(
+        ("pattern", "caption"),
+        [
+            ("time {}, z 3, channel 2", "time 18"),
+            ("pos1_t{:03d}_ch1.tif", "t018"),
+            ("z 3, time {}", "time 18"),
+            ("image {}", "18"),
+        ],
+    )
+    def test_captions_of_users_lack_what_all_names_have(self, panel: BasisPanel, pattern: str, caption: str) -> None:
+        H = np.zeros((5, 20), np.float32)
+        H[1, [17, 3]] = 3, 2
+        panel.set_dataset(replace(DATA, names=tuple(pattern.format(j + 1) for j in range(20))))
+        panel.set_shown(fakes.shown(DATA, H=H))
+        panel.set_selected(1)
+        panel._show_users()
+        assert panel._users[0].shown_caption(0) == caption
+        assert "18" in panel._users[0].toolTip().splitlines()[1]
 
     def test_fewer_columns_take_the_selection_away(self, panel: BasisPanel) -> None:
         panel.set_dataset(DATA)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import fakes
+import numpy as np
 import pytest
 from handling import Listener, change_theme, settle
 from PySide6.QtCore import QPoint, Qt
@@ -306,3 +308,29 @@ def test_coefficients_have_a_slider_that_is_off_at_0(panel: SparsityPanel) -> No
     assert heard["sparsityHChanged"][-1] == 0.0
     assert panel.number_h.text() == "off"
     assert heard["sparsityChanged"] == []
+
+
+def test_a_basis_of_dust_offers_a_lower_target_to_a_click(panel: SparsityPanel) -> None:
+    data = fakes.dataset()
+    fair = fakes.shown(data, 10, target=0.85)
+    dusty = replace(fair, sparsities=np.array([1.0] * 7 + [0.5, 0.6, 0.637]))
+    panel.set_sparsity(0.85)
+    panel.set_shown(fair)
+    assert not panel.advice.isVisible()
+    panel.set_shown(dusty)
+    assert panel.advice.isVisible()
+    assert panel.advice.text() == "Dust: try s = 0.57"
+    assert panel.advice.toolTip().startswith("7 of 10 basis images have a single pixel or none")
+    heard = Listener(panel, "sparsityChanged", "settled")
+    QTest.mouseClick(panel.advice, Qt.MouseButton.LeftButton)
+    assert heard["sparsityChanged"] == [0.57]
+    assert len(heard["settled"]) == 1
+    assert panel.number.value() == 0.57
+    panel.set_shown(replace(fair, target=0.57))
+    assert not panel.advice.isVisible()
+
+
+def test_a_dense_target_is_not_undercut(panel: SparsityPanel) -> None:
+    shown = fakes.shown(fakes.dataset(), 4, target=0.3)
+    panel.set_shown(replace(shown, sparsities=np.array([1.0, 1.0, 0.4, 0.5])))
+    assert not panel.advice.isVisible()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import legibility
 import numpy as np
 import pytest
 import tifffile
@@ -21,6 +22,7 @@ from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.preprocessing_step import StepDialog
 from gsp_studio.gui.dialogs.preprocessing_steps import StepsList, new_step
 from gsp_studio.gui.jobs.dataset import Preview
+from gsp_studio.gui.theme import apply_theme, load_theme
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.readers import peek, thumbnails
 from gsp_studio.io.steps import KINDS, text_of
@@ -48,6 +50,34 @@ def test_steps_are_listed_in_words(steps: StepsList) -> None:
     steps.set_steps(STEPS, (4, 4))
     steps.set_steps(STEPS[:1], (4, 4))
     assert heard.is_silent, "what is shown makes no signal"
+
+
+@pytest.mark.parametrize("width", [270, 300, 330, 335, 340, 345, 350])
+def test_texts_are_whole_beside_a_scroll_bar(steps: StepsList, width: int) -> None:
+    steps.resize(width, steps.height())
+    steps.set_steps(tuple(new_step(kind, (24, 30)) for kind in KINDS), (24, 30))
+    settle()
+    assert steps.list.verticalScrollBar().isVisible()
+    told = set()
+    for row in range(steps.list.count()):
+        steps.list.scrollToItem(steps.list.item(row))
+        settle()
+        told |= {text.words for text in legibility.texts_of(steps.list.viewport(), steps)}
+    assert not [words for words in told if "…" in words or "..." in words]
+    for step in steps.steps:
+        assert all(word in " ".join(told) for word in text_of(step).split())
+
+
+def test_eyes_follow_the_theme(steps: StepsList, app: QApplication) -> None:
+    steps.list.item(1).setCheckState(Qt.CheckState.Unchecked)
+    try:
+        for scheme in ("light", "dark"):
+            apply_theme(app, load_theme(scheme))
+            settle()
+            colours = [steps.list.item(row).foreground().color().name() for row in range(2)]
+            assert colours == [load_theme(scheme).text, load_theme(scheme).text_disabled]
+    finally:
+        apply_theme(app, load_theme("dark"))
 
 
 def test_a_box_switches_a_step_off(steps: StepsList) -> None:

@@ -19,6 +19,7 @@ from gsp_studio.gui.panels.basis_montage import MontagePanel
 from gsp_studio.gui.state import DisplayedBasis, View
 from gsp_studio.gui.texts import about_basis, words_in_tiles
 from gsp_studio.gui.widgets.tile_motion import MOVES, STANDS_STILL, TileMotion, directions, marks_of
+from gsp_studio.nouns import IMAGES
 
 DATA = fakes.dataset(6, 4)
 BASIS = fakes.shown(DATA, 7, order=[3, 0, 6, 2, 5, 1, 4])
@@ -143,8 +144,8 @@ class TestWords:
     def test_dead_and_dust_by_tile(self) -> None:
         assert words_in_tiles(BASIS) == {}
         assert words_in_tiles(self.odd()) == {1: "dead", 2: "dust"}
-        assert "dead: it has no pixel" in about_basis(self.odd(), 0)
-        assert "dust: one pixel" in about_basis(self.odd(), 6)
+        assert "dead: it has no pixel" in about_basis(self.odd(), 0, IMAGES)
+        assert "dust: one pixel" in about_basis(self.odd(), 6, IMAGES)
 
     @pytest.mark.parametrize("size", [(640, 480), (80, 80)])
     def test_they_are_drawn_and_go(self, panel: MontagePanel, size: tuple[int, int]) -> None:

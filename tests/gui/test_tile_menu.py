@@ -90,6 +90,7 @@ def test_a_tile_is_dragged_out_as_a_png(faces_window: MainWindow, monkeypatch: p
 
 def test_a_picture_of_the_inspector_is_copied(faces_window: MainWindow) -> None:
     window = faces_window
+    wait_until(lambda: window.session.display.shown.is_solved)  # until then the pictures change
     window.centre.show_view("Inspector")
     plates = window.inspector.plates
     wait_until(lambda: len(plates.plates) > 1 and plates.isVisible())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handling import settle, tile_centre, wait_until
+from handling import open_faces, settle, tile_centre, wait_until
 from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel
@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication, QLabel
 from gsp_studio.gui.state import Phase
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.gui.window.tour import Tour, hints_of
+from gsp_studio.nouns import IMAGES
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -23,7 +24,7 @@ def started(window: MainWindow) -> Tour:
 
 def test_five_hints_at_most_lie_in_the_window_and_cover_no_matter(window: MainWindow) -> None:
     tour = started(window)
-    hints = hints_of(window.open_button, window.run, window.sparsity.slider, window.montage, window.centre.bar)
+    hints = hints_of(window.open_button, window.run, window.sparsity.slider, window.montage, window.centre.bar, IMAGES)
     assert len(hints) <= 5
     places = set()
     for k, hint in enumerate(hints):
@@ -89,4 +90,22 @@ def test_the_window_works_below_it_and_it_follows_the_size(faces_window: MainWin
     window.resize(1250, 760)
     settle()
     assert window.rect().contains(tour.geometry())
+    tour.end()
+
+
+def test_it_goes_on_when_images_are_opened_and_names_a_key_for_each_view(window: MainWindow) -> None:
+    tour = started(window)
+    QTest.keyClick(tour, Qt.Key.Key_Right)
+    QTest.keyClick(tour, Qt.Key.Key_Left)
+    window.open_button.setFocus()
+    open_faces(window.session)
+    settle()
+    assert tour.index == 1
+    assert window.open_button.hasFocus(), "keys are typed into what had them"
+    open_faces(window.session)
+    settle()
+    assert tour.index == 1
+    for _ in range(3):
+        QTest.mouseClick(tour.next, LEFT)
+    assert f"keys 1 to {window.centre.bar.count()}" in tour._text.text()
     tour.end()

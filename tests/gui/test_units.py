@@ -26,7 +26,7 @@ def seen(exponent: int, dtype: type) -> list[np.ndarray]:
     shown = projector.show(0.8)
     outcome = compute.new_refinement(SolveRequest(data, RunSettings().with_params(sparsity=0.8), pinned, shown)).run()
     assert outcome.result is not None
-    solved = compute.shown_of(outcome.result, 0.8, np.nan, None, "")
+    solved = compute.shown_of(outcome.result, 0.8, np.nan, None, "", outcome.result.params)
     exact = np.linalg.norm(X - np.ldexp(solved.W.astype(np.longdouble) @ solved.H, -exponent))
     assert solved.error == pytest.approx(float(exact / np.linalg.norm(X)), rel=1e-4)
     sparse = projector.show(0.8, 0.6)

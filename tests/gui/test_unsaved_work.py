@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,11 +18,13 @@ from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
 
+from gsp_studio.core.seeds import Seed
 from gsp_studio.engine.run import Record
 from gsp_studio.experiments.grid import Grid
 from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.jobs import compute
+from gsp_studio.gui.network.state import AccuracyCurve
 from gsp_studio.gui.session_file import run_records
 from gsp_studio.gui.session_file.recent_dialog import RecentDialog
 from gsp_studio.gui.state import Phase, RunSettings, View
@@ -29,6 +32,7 @@ from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.gui.window.messages import RefusalLine
 from gsp_studio.io import recovery
 from gsp_studio.io.annotations import Annotations
+from gsp_studio.io.export import run_folder
 from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.session_file import SavedSession, read_session, write_session
 
@@ -247,7 +251,7 @@ class TestQuit:
         press(question(), "Keep for later")
         wait_until(lambda: not watched.isVisible())
         [folder] = recovery.closed(root)
-        assert recovery.describe_folder(folder).has_weights
+        assert recovery.describe_folder(folder).more[0] == "painted weights"
 
     def test_what_was_saved_is_not_asked_about(self, watched: MainWindow, root: Path, tmp_path: Path) -> None:
         finish_runs(watched)
@@ -290,6 +294,72 @@ class TestQuit:
         quit_by_key(watched)
         press(question(), "Close")
         wait_until(lambda: not watched.isVisible())
+
+    def test_an_export_that_is_going_is_asked_about(
+        self, watched: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        finish_runs(watched)
+        saved_session(watched, tmp_path / "s.gsps")
+        goes_on = threading.Event()
+        real = run_folder.write_json
+        monkeypatch.setattr(run_folder, "write_json", lambda *args: goes_on.wait(60) and real(*args))
+        watched.session.exports.export(tmp_path / "out", watched.session.runs.at(0))
+        quit_by_key(watched)
+        assert "An export is going" in question().informativeText()
+        press(question(), "Cancel")
+        assert watched.isVisible()
+        goes_on.set()
+        wait_until(lambda: not watched.session.exports.is_going)
+        assert (tmp_path / "out" / "run.json").exists()
+        quit_by_key(watched)
+        assert not watched.isVisible()
+
+    def test_an_accuracy_that_is_being_measured_is_asked_about(self, watched: MainWindow) -> None:
+        curves = watched.network_controller.session.curves
+        curves.accuracy = AccuracyCurve("digits", np.zeros(0), np.zeros(0), float("nan"), 3, 20, "going")
+        quit_by_key(watched)
+        assert "accuracy of the network" in question().informativeText()
+        press(question(), "Cancel")
+        assert watched.isVisible()
+        curves.accuracy = replace(curves.accuracy, state="done")
+        quit_by_key(watched)
+        assert not watched.isVisible()
+
+    def test_a_basis_refined_by_hand_is_found_again(self, watched: MainWindow, root: Path) -> None:
+        session = watched.session
+        wait_until(lambda: session.refined.is_there and session.display.shown.is_solved)
+        watched.montage.view.setFocus()
+        QTest.keyClick(watched.montage.view, Qt.Key.Key_BracketRight)
+        wait_until(lambda: session.refined.is_there and session.display.shown.is_solved)
+        s = session.settings.params.sparsity
+        quit_by_key(watched)
+        assert not watched.isVisible()
+        assert not is_asked(), "every move of the slider makes one"
+        [folder] = recovery.closed(root)
+        assert recovery.describe_folder(folder).more == ("a refined basis",)
+        [run] = recovery.read_folder(folder).runs
+        assert run.run.result.params.sparsity == s
+
+    def test_a_basis_refined_by_hand_that_is_saved_leaves_nothing(
+        self, watched: MainWindow, root: Path, tmp_path: Path
+    ) -> None:
+        session = watched.session
+        watched.montage.view.setFocus()
+        QTest.keyClick(watched.montage.view, Qt.Key.Key_BracketRight)
+        wait_until(lambda: session.refined.is_there and session.display.shown.is_solved)
+        saved_session(watched, tmp_path / "s.gsps")
+        quit_by_key(watched)
+        assert not watched.isVisible()
+        assert not list(root.iterdir())
+
+    def test_seeds_alone_are_kept_for_later(self, watched: MainWindow, root: Path) -> None:
+        watched.session.seeds.add([Seed("mine", np.linspace(0.1, 1, 48))])
+        quit_by_key(watched)
+        press(question(), "Keep for later")
+        wait_until(lambda: not watched.isVisible())
+        [folder] = recovery.closed(root)
+        assert recovery.describe_folder(folder).more[0] == "seeds"
+        assert [seed["name"] for seed in recovery.read_folder(folder).state["seeds"]] == ["mine"]
 
     def begin_sweep(self, window: MainWindow, root: Path) -> None:
         sweeping = window.sweep
@@ -345,6 +415,21 @@ class TestOtherData:
         watched.session_menu.recent.aboutToShow.emit()
         text = watched.session_menu.recent.actions()[0].text()
         assert text.startswith("Not saved: x.npy, 2 runs, 20")
+
+    def test_it_is_said_after_all_that_is_told_of_the_other_data(
+        self, watched: MainWindow, root: Path, other: Path
+    ) -> None:
+        """Else the sentence is gone from the status bar before it can be read."""
+        finish_runs(watched)
+        lines: list[str] = []
+        watched.session.logged.connect(lines.append)
+        opened: list[int] = []
+        watched.session.datasetChanged.connect(lambda _: opened.append(len(lines)))
+        watched.prompts.open(other)
+        wait_until(lambda: any("was autosaved" in line for line in lines))
+        [told] = [k for k, line in enumerate(lines) if "was autosaved" in line]
+        [about] = [k for k, line in enumerate(lines) if line.startswith("y.npy")]
+        assert opened[0] <= about < told
 
     def test_it_comes_back_from_the_menu_and_the_other_one_is_kept_then(
         self, watched: MainWindow, root: Path, other: Path

@@ -89,6 +89,19 @@ def test_stacks(tmp_path, images):
         load_dataset(tmp_path / "a.npy", image_shape=(18, 24))
 
 
+@pytest.mark.parametrize("shape", [(50, *SHAPE), (50, SHAPE[0] * SHAPE[1])])
+def test_arrays_of_one_size_are_told_of_until_one_is_chosen(tmp_path, images, shape):
+    np.savez(tmp_path / "a.npz", train=images.reshape(shape), preview=images, test=images.reshape(shape)[::-1])
+    found = peek(tmp_path / "a.npz")
+    assert found.is_guess  # so the window asks
+    told = '"train" is read; the file also holds "test", which is as large: choose it by its key'
+    assert told in found.notes
+    assert told in load_dataset(tmp_path / "a.npz").notes
+    chosen = peek(tmp_path / "a.npz", key="test")
+    assert not any("as large" in note for note in chosen.notes)
+    assert chosen.key == "test"
+
+
 def test_a_small_image_is_never_transposed(tmp_path):
     values = np.array([[[0.0, 1.0]], [[1.0, 0.5]], [[0.2, 0.0]]])
     np.save(tmp_path / "a.npy", values)

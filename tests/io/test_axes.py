@@ -47,6 +47,16 @@ def test_axes_that_cannot_be_are_refused(told, why):
 
 def test_units_are_unified_and_texts_stay_on_one_line():
     units = {"Nanometers": "nm", "um": "µm", "μm": "µm", "\\u00B5m": "µm", "micron": "µm", "eV": "eV", "Unknown": ""}
+    units |= {
+        "[nm]": "nm",
+        "(Nanometers)": "nm",
+        "NM": "nm",
+        "ev": "eV",
+        "keV": "keV",
+        "cm**-1": "cm⁻¹",
+        "a.u.": "a.u.",
+    }
+    units |= {"micrometer(s)": "µm", "Nanometre (nm)": "nm", "milliseconds": "ms", "M": "M", "THz": "THz"}
     assert {unit: Axis("x", unit=unit).unit for unit in units} == units
     assert Axis("band", labels=("a\nb\u202ec", "x" * 500)).labels == ("a b c", "x" * 117 + "...")
 

@@ -103,7 +103,7 @@ def test_impossible_declarations_are_noted_and_not_used(tmp_path):
     assert "what the file says of its bands is not used: band axis: a coordinate is nan" in told
     assert "its columns is not used: x axis: scale is 0.0" in told
     short = load_dataset(envi(tmp_path, wavelength="{1, 2}", **{"wavelength units": "n" * 99}))
-    assert "2 values for 4 places" in " ".join(short.notes)
+    assert '"wavelength" of the header is not used: it has 2 entries for 4' in " ".join(short.notes)
 
 
 def test_spectral_libraries_have_wavelengths_across(tmp_path):
@@ -224,6 +224,21 @@ def _attributes(file):
     file["cube"].attrs.update({"wavelength": WAVES, "wavelength_units": "nm", "element_size_um": (9.0, 0.5, 0.25)})
 
 
+def _dims(file):
+    group = file.create_group("scan")
+    group["counts"], group["wavelength"] = CUBE, WAVES
+    group["wavelength"].attrs["units"] = "[nm]"
+    group["counts"].attrs["dims"] = ["wavelength", "y", "x"]
+    group["counts"].attrs["units"] = ["", "Micrometers", "mm"]
+
+
+def _dims_in_one_text(file):
+    file["counts"] = CUBE
+    file["counts"].attrs["dims"] = "Energy, y, time"
+    file["time"] = np.arange(5) * 3
+    file["time"].attrs["units"] = "hours since 2001-01-01 00:00:00"
+
+
 @pytest.mark.parametrize(
     ("fill", "expected", "images_in"),
     [
@@ -244,6 +259,12 @@ def _attributes(file):
             (Axis("y", unit="µm", scale=0.5), Axis("x", unit="µm", scale=0.25), SPECTRAL),
             "rows",
         ),
+        (
+            _dims,
+            (Axis("y", "y", "µm"), Axis("x", "x", "mm"), Axis("band", "wavelength", "nm", values=WAVES)),
+            "rows",
+        ),
+        (_dims_in_one_text, (Axis("y", "y"), Axis("x", "time", "h", scale=3), Axis("band", "Energy")), "rows"),
     ],
 )
 def test_hdf5_files_declare_axes_in_many_ways(tmp_path, fill, expected, images_in):

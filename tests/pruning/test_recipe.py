@@ -144,6 +144,7 @@ def test_the_command_writes_figure_numbers_and_table(tmp_path, capsys):
     assert {row["method"] for row in rows} == {"dense", "gsp", "magnitude"}
     content = json.loads((out / "recipe.json").read_text())
     assert content["plan"]["grouping"]["exclude"] == ["last"]
+    assert " ± " in said.out
     layers = dict(content["outcomes"][1]["layers"])
     assert list(layers) == ["fc1.weight", "fc2.weight"]
     assert "| magnitude" in (out / "pruning.md").read_text()
@@ -152,6 +153,24 @@ def test_the_command_writes_figure_numbers_and_table(tmp_path, capsys):
     before = {path.name for path in (out / "runs").iterdir()}
     assert main([*command, "--shares", "0.5,0.9", "--compare", "gsp,magnitude", "--exclude", "last", "--quiet"]) == 0
     assert {path.name for path in (out / "runs").iterdir()} == before
+
+
+def test_vectors_are_chosen_and_one_seed_has_no_deviation(tmp_path, capsys):
+    """Of the network that is trained with projections: single-shot over the network has the same support by any."""
+    pytest.importorskip("matplotlib")
+    found = []
+    for vectors in ("positions", "filters"):
+        out = tmp_path / vectors
+        command = ["reproduce", "pruning", "--out", str(out), "--vectors", vectors, "--seeds", "1", "--quiet"]
+        short = ["--epochs", "1", "--finetune", "1", "--every", "4", "--shares", "0.9", "--compare", "cut"]
+        assert main([*command, *short]) == 0
+        said = capsys.readouterr().out
+        assert "mean of 1 seed\n" in said
+        assert "±" not in said
+        content = json.loads((out / "recipe.json").read_text())
+        assert content["plan"]["grouping"]["vectors"] == vectors
+        found.append(content["outcomes"][1]["layers"])
+    assert found[0] != found[1]
 
 
 @pytest.mark.parametrize(

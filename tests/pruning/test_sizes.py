@@ -102,14 +102,16 @@ def test_sizes_are_counted(chain, tmp_path):
     assert found.nonzeros == sum(int(np.count_nonzero(layer.weights)) for layer in layers)
     assert found.bytes == 4 * found.parameters
     assert found.csr_bytes == 6 * found.nonzeros + 4 * (9 + 7 + 4)
-    assert (found.emptied, found.filters) == (2, 17)
+    assert (found.emptied, found.single, found.filters) == (2, 0, 17)
+    lone = {"b.weight": np.eye(6, 8, dtype=np.float32)}
+    assert (sizes_of(layers, lone).emptied, sizes_of(layers, lone).single) == (2, 6)
     assert found.macs is None
     content = np.random.default_rng(0).bytes(3000) + bytes(3000)
     (tmp_path / "a.bin").write_bytes(content)
     whole, packed = file_sizes(tmp_path / "a.bin")
     assert whole == 6000
     assert packed == pytest.approx(len(gzip.compress(content, 6)), abs=32)
-    assert "2 of 17 filters" in told(found)[0]
+    assert "2 of 17 filters or rows are empty, 0 have a single weight" in told(found)[0]
 
 
 def test_operations_of_a_known_network(tmp_path):

@@ -307,9 +307,9 @@ def _told(client: Client) -> Iterator[None]:
     try:
         with client.as_current():  # which actors look for
             yield
-    except (Interrupted, ClusterError):
-        raise
-    except (OSError, CancelledError) as error:
+    except (OSError, CancelledError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "closed" not in str(error):  # as a pool of connections is
+            raise
         raise ClusterError(f"the scheduler at {_address_of(client)} does not answer any more") from error
 
 

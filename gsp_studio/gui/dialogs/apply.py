@@ -18,10 +18,11 @@ from PySide6.QtWidgets import (
 
 from gsp_studio.gui.dialogs.answer_row import answer_row
 from gsp_studio.gui.widgets.controls import label
+from gsp_studio.gui.widgets.worded import word_label
 
 _WHAT = (
     "The coefficients of other images in this basis, by the same constraints, and the error of each image, "
-    "as .npy and .csv. They are read as the images on the screen."
+    "as .npy and .csv. They are read as those on the screen."
 )
 
 
@@ -36,7 +37,7 @@ class ApplyDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._name, self._above, self._proposed = name, above, ""
         self.images, self.folder = QLineEdit(), QLineEdit()
-        for line, words in ((self.images, "Images"), (self.folder, "Folder for the coefficients")):
+        for line, words in ((self.images, "Data"), (self.folder, "Folder for the coefficients")):
             line.setMinimumWidth(360)
             line.setAccessibleName(words)
             line.textChanged.connect(self._offer)
@@ -44,14 +45,14 @@ class ApplyDialog(QDialog):
         form = QFormLayout()
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(8)
-        form.addRow("Images", self._row(self.images, {"File...": self._choose_file, "Folder...": self._choose_images}))
+        form.addRow("Data", self._row(self.images, {"File...": self._choose_file, "Folder...": self._choose_images}))
         form.addRow("Into", self._row(self.folder, {"Choose...": self._choose_folder}))
         self.apply = QPushButton("Apply")
         self.apply.clicked.connect(self._accept)
         box = QVBoxLayout(self)
         box.setContentsMargins(24, 24, 24, 16)
         box.setSpacing(12)
-        box.addWidget(label(_WHAT, wrap=True))
+        box.addWidget(word_label(label(wrap=True), _WHAT))
         box.addLayout(form)
         box.addLayout(answer_row(self, self.apply))
         self._offer()
@@ -67,11 +68,11 @@ class ApplyDialog(QDialog):
         return row
 
     def _choose_file(self) -> None:
-        chosen, _ = QFileDialog.getOpenFileName(self, "Images", str(self._above))
+        chosen, _ = QFileDialog.getOpenFileName(self, "Data", str(self._above))
         self.images.setText(chosen or self.images.text())
 
     def _choose_images(self) -> None:
-        self.images.setText(QFileDialog.getExistingDirectory(self, "Images", str(self._above)) or self.images.text())
+        self.images.setText(QFileDialog.getExistingDirectory(self, "Data", str(self._above)) or self.images.text())
 
     def _choose_folder(self) -> None:
         self.folder.setText(QFileDialog.getExistingDirectory(self, "Folder", str(self._above)) or self.folder.text())

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -27,6 +28,7 @@ from gsp_studio.gui.widgets.axes_editor import AxesEditor
 from gsp_studio.gui.widgets.controls import ComboBox, label, plain
 from gsp_studio.gui.widgets.crop_picture import CropPicture
 from gsp_studio.gui.widgets.subset import SubsetEditor
+from gsp_studio.gui.widgets.switch import Switch
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.memory import free_memory
 from gsp_studio.io.steps import Crop, Step
@@ -54,7 +56,7 @@ _MIXED = (
 )
 _SAMPLES = {"images": "an image", "pixels": "a pixel, with its spectrum"}
 _STORAGE = {None: "", "memory": "into memory", "disk": "from the file, block by block"}
-_NONFINITE = {None: "refuse", "zero": "set to 0", "drop": "leave these images out"}
+_NONFINITE = {None: "refuse", "zero": "set to 0", "drop": "leave these images and damaged files out"}
 _NEGATIVE = {None: "refuse", "clip": "set to 0", "shift": "shift so that the smallest is 0", "abs": "absolute value"}
 
 
@@ -90,7 +92,8 @@ class LayoutDialog(QDialog):
         self.pages = ComboBox()
         self.subset = SubsetEditor()
         self.labels = ComboBox()
-        self.samples = ComboBox()
+        self.samples = Switch("A sample is", tuple(_SAMPLES.values()))
+        self.samples.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)  # its buttons side by side
         self.storage = ComboBox()
         self.axes = AxesEditor()
         self.steps = StepsList()
@@ -109,17 +112,15 @@ class LayoutDialog(QDialog):
         afresh = {"image_shape": None, "order": None, "images_in": None, "colour": None}
         self.key.activated.connect(lambda _: self._ask(key=self.key.currentData(), **afresh))
         self.shape.activated.connect(lambda _: self._ask_shape(self.shape.currentData()))
-        self.order.activated.connect(lambda _: self._ask(order=self.order.currentData()))
         self.images_in.activated.connect(
             lambda _: self._ask(images_in=self.images_in.currentData(), image_shape=None, colour=None)
         )
         self.colour.activated.connect(lambda _: self._ask_colour(self.colour.currentData()))
-        self.negative.activated.connect(lambda _: self._ask(negative=self.negative.currentData()))
         # Bands may lie along another axis than images do, so that the layout is guessed anew.
-        self.samples.activated.connect(
-            lambda _: self._ask(samples=self.samples.currentData(), image_shape=None, order=None, images_in=None)
+        self.samples.chosen.connect(
+            lambda index: self._ask(samples=list(_SAMPLES)[index], image_shape=None, order=None, images_in=None)
         )
-        for name in ("nonfinite", "labels", "storage"):
+        for name in ("order", "negative", "nonfinite", "labels", "storage"):
             field: ComboBox = getattr(self, name)
             field.activated.connect(lambda _, name=name, field=field: self._ask(**{name: field.currentData()}))
         self.pages.activated.connect(lambda _: self._ask(subset=self.pages.currentData()))
@@ -207,7 +208,7 @@ class LayoutDialog(QDialog):
         self._offer(self.colour, _COLOUR, "rgb" if found.channels == 3 else "grey")
         self._offer(self.negative, _NEGATIVE, found.options.negative)
         self._offer(self.nonfinite, _NONFINITE, found.options.nonfinite)
-        self._offer(self.samples, _SAMPLES, found.options.samples or "images")
+        self.samples.set_index(list(_SAMPLES).index(found.options.samples or "images"))
         self._offer(
             self.storage, {**_STORAGE, None: f"as usual: {_STORAGE[found.usual_storage]}"}, found.options.storage
         )
@@ -229,7 +230,10 @@ class LayoutDialog(QDialog):
         """Return the subsets of one plane or channel each; None: all."""
         found, pages = self._found, self._found.pages
         each: dict[tuple[int, int, int] | None, str] = {None: f"all {pages}, as images of one set"}
-        return each | {found.subset_of_page(k): f"number {k + 1} of each {pages}" for k in range(pages)}
+        for k in range(pages):
+            number = f"number {k + 1} of each {pages}"
+            each[found.subset_of_page(k)] = f"{found.page_names[k]} ({number})" if found.page_names else number
+        return each
 
     def _shape_seen(self) -> tuple[int, int]:
         """Shape of the images after the steps, before they become spectra."""
@@ -330,25 +334,27 @@ class LayoutDialog(QDialog):
         self.accept_button.setEnabled(not sentence)
 
     def _captions(self, count: int) -> tuple[str, ...]:
-        """Where the images that are shown come from, of a source with planes: "2, plane 1"."""
+        """Where the images that are shown come from, of a source with planes: "2, plane 1" or "2, z 1, channel 3"."""
         found = self._found
         if found.pages < 2 or found.count_after != found.n_images or found.options.samples == "pixels":
             return ()
         places = [found.moment_and_page(found.picked[k]) for k in found.shown(count)]
-        return tuple(f"{k + 1}, plane {page + 1}" for k, page in places) if len(places) == count else ()
+        return tuple(f"{k + 1}, {found.name_of_page(page)}" for k, page in places) if len(places) == count else ()
 
     def reject(self) -> None:
-        """Close; steps that were added or changed are only dropped when the user says so."""
-        if self.steps.steps == self._first.steps:
+        """Close; steps, axes and a part of the images that were given are only dropped when the user says so."""
+        first, given = self._first, self._wanted
+        is_same = (first.axes, first.subset) == (given.axes, given.subset)
+        if is_same and self.steps.steps == first.steps:
             super().reject()
             return
         self.question = UnsavedQuestion(
             self,
-            "The steps that you added or changed are not applied yet.",
-            "They are gone when this window closes.",
+            "What you added or changed here is not applied yet.",
+            "It is gone when this window closes.",
             {"discard": super().reject},
             lambda: None,
-            discard="Drop the steps",
+            discard="Drop it",
         )
 
     def _accept(self) -> None:

@@ -20,16 +20,19 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gsp_studio.core.unit_spectra import UNITS
 from gsp_studio.gui.dialogs.answer_row import answer_row
 from gsp_studio.gui.state import RunEntry
+from gsp_studio.gui.texts import title_of
 from gsp_studio.gui.widgets.controls import ComboBox, label
 from gsp_studio.gui.widgets.number_field import WholeNumber
+from gsp_studio.gui.widgets.worded import Worded, word_tip
 from gsp_studio.io.export.options import ExportOptions
 
 _PARTS = {
     "basis": ("Basis images", "a PNG each"),
     "montage": ("Montage", "all basis images in one PNG"),
-    "factors": ("Factors", "W, H and the image shape as .npz"),
+    "factors": ("Factors", "W, H and their shapes as .npz"),
     "history": ("History", "error and sparsity of every iteration as .csv"),
 }
 
@@ -60,17 +63,21 @@ class ExportDialog(QDialog):
         browse = QPushButton("Choose...")
         browse.setAutoDefault(False)
         browse.clicked.connect(self._browse)
-        self.parts = {key: QCheckBox(f"{title}  ·  {what}") for key, (title, what) in _PARTS.items()}
+        self.parts = {key: QCheckBox() for key in _PARTS}
+        for key, (title, what) in _PARTS.items():
+            Worded(self.parts[key], QCheckBox.setText, f"{title}  ·  {what}")
         self.extras = {key: QCheckBox(f"{title}  ·  {what}") for key, (title, what) in extras.items()}
         self.zoom, self.white = WholeNumber(), ComboBox()
         self.as_shown = QCheckBox("As in the window")
-        self.as_shown.setToolTip(
+        word_tip(
+            self.as_shown,
             "Montages have the order of the tiles; they and the PNG files of basis images have the window's colours.\n"
-            "Not checked: by the numbers of the basis images, and grey. Animations and 16-bit files are grey always."
+            "Not checked: by the numbers of the basis images, and grey. Animations and 16-bit files are grey always.",
         )
         self.as_shown.setChecked(True)
         self._order: tuple[int, ...] | None = None
         self._palette = b""
+        self._spectra = "none"
         self.export = QPushButton("Export")
         self.export.clicked.connect(self._accept)
         self.folder.textChanged.connect(lambda text: self.export.setEnabled(bool(text.strip())))
@@ -80,7 +87,7 @@ class ExportDialog(QDialog):
         box = QVBoxLayout(self)
         box.setContentsMargins(24, 24, 24, 16)
         box.setSpacing(8)
-        box.addWidget(label(f"{entry.name}: {entry.label}"))
+        box.addWidget(label(title_of(entry)))
         self._note = label(muted=True, wrap=True)
         self._note.hide()
         box.addWidget(self._note)
@@ -127,10 +134,11 @@ class ExportDialog(QDialog):
         row.addStretch()
         return row
 
-    def set_look(self, order: tuple[int, ...], colours: str, palette: bytes) -> None:
-        """Offer the order of the tiles and the colours of the window for the PNG files."""
-        self._order, self._palette = order, palette
-        self.as_shown.setText(f"As in the window: its order, {colours}")
+    def set_look(self, order: tuple[int, ...], colours: str, palette: bytes, spectra: str = "none") -> None:
+        """Offer the order of the tiles and the colours of the window for the PNG files, and the scale of spectra."""
+        self._order, self._palette, self._spectra = order, palette, spectra
+        scaled = f", spectra of {UNITS[spectra]}" if spectra != "none" else ""
+        self.as_shown.setText(f"As in the window: its order, {colours}{scaled}")
 
     def set_note(self, text: str) -> None:
         """Say how what is exported differs from what is on the screen."""
@@ -147,6 +155,6 @@ class ExportDialog(QDialog):
         written: dict[str, Any] = {key: part.isChecked() for key, part in self.parts.items()}
         parts = ExportOptions(**written, scale=self.white.currentData(), zoom=self.zoom.value() or None, extras=extras)
         if self.as_shown.isChecked():
-            parts = replace(parts, order=self._order, palette=self._palette)
+            parts = replace(parts, order=self._order, palette=self._palette, normalize=self._spectra)
         self.exportRequested.emit(self.folder.text().strip(), parts)
         self.accept()

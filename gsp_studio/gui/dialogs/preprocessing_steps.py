@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from gsp_studio.gui.dialogs.preprocessing_step import StepDialog
-from gsp_studio.gui.theme import current_theme, icon
+from gsp_studio.gui.theme import Themed, current_theme, icon
 from gsp_studio.gui.widgets.controls import Button
 from gsp_studio.io.steps import (
     LARGEST_SIDE,
@@ -43,7 +43,8 @@ from gsp_studio.io.steps import (
     text_of,
 )
 
-_EYE = 18
+#: Pixels: side of an eye, and what lies beside it and the text in a row.
+_EYE, _BESIDE = 18, 24
 _STEP = Qt.ItemDataRole.UserRole
 _TITLES = {
     "crop": "Crop",
@@ -82,15 +83,23 @@ def new_step(kind: str, shape: tuple[int, int]) -> Step:
 
 
 class _WithoutBox(QStyledItemDelegate):
-    """Draws no box for an item that can be switched off: the eye says it."""
+    """Draws no box for an item that can be switched off: the eye says it. All lines of its text have room."""
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
         """Style the row as usual, but for the box."""
         super().initStyleOption(option, index)
         option.features &= ~QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator
 
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        """Size of a row: the style sheet's padding is not counted where Qt breaks lines."""
+        size, view = super().sizeHint(option, index), self.parent()
+        assert isinstance(view, QListWidget)
+        room = QRect(0, 0, view.viewport().width() - _EYE - _BESIDE, 1000)
+        lines = view.fontMetrics().boundingRect(room, Qt.TextFlag.TextWordWrap, index.data())
+        return QSize(size.width(), max(size.height(), lines.height() + 4))
 
-class _Eyes(QListWidget):
+
+class _Eyes(Themed, QListWidget):
     """A list whose items are switched off and on by an eye in front of them, or by Space."""
 
     def __init__(self) -> None:
@@ -98,7 +107,14 @@ class _Eyes(QListWidget):
         self.setItemDelegate(_WithoutBox(self))
         self.setIconSize(QSize(_EYE, _EYE))
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setResizeMode(QListWidget.ResizeMode.Adjust)  # a scroll bar that comes leaves texts less room
         self.itemChanged.connect(self.show_eye)
+        self.follow_theme()
+
+    def tint(self) -> None:
+        """Take the colours of the theme in force."""
+        for row in range(self.count()):
+            self.show_eye(self.item(row))
 
     def show_eye(self, item: QListWidgetItem) -> None:
         """The eye that goes with an item's state."""

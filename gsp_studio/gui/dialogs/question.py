@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QIcon
@@ -45,6 +46,33 @@ def is_confirmed(parent: QWidget | None, text: str, more: str, verb: str) -> boo
     was_yes = box.clickedButton() is yes
     box.deleteLater()
     return was_yes
+
+
+def path_to_write(parent: QWidget, chosen: str, suffix: str, *, is_only: bool = False) -> Path | None:
+    """Give a file that was chosen a suffix where it has none; where that is another file, ask before it is replaced.
+
+    Parameters
+    ----------
+    parent : QWidget
+    chosen : str
+        Answer of a dialog of files, which has asked about this name alone; "" where it was cancelled.
+    suffix : str
+        Such as ".png".
+    is_only : bool
+        Whether a name with another suffix gets this one, too.
+
+    Returns
+    -------
+    Path or None
+        None where nothing is to be written.
+    """
+    path = Path(chosen)
+    if not chosen or path.suffix.lower() == suffix or (path.suffix and not is_only):
+        return path if chosen else None
+    path = path.with_name(f"{path.name}{suffix}")
+    more = "A file of that name exists."
+    is_free = not path.exists() or is_confirmed(parent, f"Replace {path.name}?", more, "Replace")
+    return path if is_free else None
 
 
 def ask(parent: QWidget, text: str, more: str, verb: str, does: Callable[[], object]) -> None:

@@ -13,10 +13,12 @@ import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.dialogs.question import UnsavedQuestion
+from gsp_studio.gui.theme import Themed, current_theme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.number_field import WholeNumber
 from gsp_studio.gui.widgets.scrub_plot import curve_pen, make_bare, tint_axes
+from gsp_studio.gui.widgets.worded import Worded, word_label, word_tip
 
 if TYPE_CHECKING:
     from gsp_studio.experiments.rank import RankRow, RankStudy
@@ -58,7 +60,7 @@ _CURVES = (
 )
 
 
-class RankDialog(QDialog):
+class RankDialog(Themed, QDialog):
     """Emits `studyRequested(range, seeds)`, `studyCancelled` and `rankChosen(rank)`."""
 
     studyRequested = Signal(object, int)
@@ -67,7 +69,7 @@ class RankDialog(QDialog):
 
     def __init__(self, most: int, method: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("How many basis images?")
+        Worded(self, QDialog.setWindowTitle, "How many basis images?")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.first, self.last, self.seeds = WholeNumber(), WholeNumber(), WholeNumber()
         self.first.setRange(1, most)
@@ -84,7 +86,7 @@ class RankDialog(QDialog):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.errors, self.stability = _plot("left-out error, %"), _plot("fraction")
-        self.stability.setToolTip(_AGREEMENT)
+        word_tip(self.stability, _AGREEMENT)
         below = self.stability.getPlotItem()
         self._legend = _legend_above(below)
         below.setLabel("bottom", f"rank ({method})")
@@ -96,12 +98,18 @@ class RankDialog(QDialog):
         self._lay_out()
         for number in (self.first, self.last):
             number.valueChanged.connect(lambda _: self._draw_axes())
-        self._draw_axes()
         self.start.clicked.connect(self._toggle)
         self.use.clicked.connect(self._use)
         self.finished.connect(lambda _: self.studyCancelled.emit())
         for plot in (self.errors, self.stability):
             plot.scene().sigMouseMoved.connect(lambda place, plot=plot: self._point_at(plot, place))
+        self.follow_theme()
+
+    def tint(self) -> None:
+        """Take the colours of the theme in force."""
+        for plot in (self.errors, self.stability):
+            tint_axes(plot)
+        self._draw()
 
     def _lay_out(self) -> None:
         choices = QHBoxLayout()
@@ -118,7 +126,7 @@ class RankDialog(QDialog):
         box = QVBoxLayout(self)
         box.setContentsMargins(24, 24, 24, 16)
         box.setSpacing(12)
-        box.addWidget(label(_WORDS, wrap=True))
+        box.addWidget(word_label(label(wrap=True), _WORDS))
         box.addLayout(choices)
         box.addWidget(self.bar)
         box.addWidget(self.errors, 3)
@@ -138,6 +146,8 @@ class RankDialog(QDialog):
         self._rows, self._suggested, self._is_going = [], 0, True
         self.use.setEnabled(False)
         self.start.setText("Cancel")
+        self.start.setDefault(False)  # Enter in a number must not end what it has begun
+        self.start.setAutoDefault(False)
         self._said.setText("")
         self._numbers.setText("")
         self._draw()
@@ -171,8 +181,29 @@ class RankDialog(QDialog):
     def _end(self, text: str) -> None:
         self._is_going = False
         self.start.setText("Start")
+        self.start.setAutoDefault(True)
+        self.start.setDefault(True)
         self.bar.setValue(0)
         self._said.setText(text)
+
+    def reject(self) -> None:
+        """Close; a study that is going ends only when the user says so."""
+        if not self._is_going:
+            super().reject()
+            return
+        self.question = UnsavedQuestion(
+            self,
+            "End the search for the number of basis images?",
+            "It is going, and its ranks are gone when this window closes.",
+            {"discard": super().reject},
+            lambda: None,
+            discard="End it",
+        )
+
+    def drop(self) -> None:
+        """Close without a question: the data that it is about are gone."""
+        self._is_going = False
+        super().reject()
 
     def _use(self) -> None:
         self.rankChosen.emit(self._suggested)
@@ -255,7 +286,6 @@ def _in_words(row: RankRow) -> str:
 def _plot(title: str) -> pg.PlotWidget:
     plot = pg.PlotWidget()
     make_bare(plot, title)
-    tint_axes(plot)
     plot.setAccessibleName(title)
     return plot
 

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.texts import error_texts
 from gsp_studio.gui.widgets.controls import Button, label
-from gsp_studio.gui.widgets.dataset_pictures import columns_of
+from gsp_studio.gui.widgets.dataset_pictures import columns_of, sample_at
 from gsp_studio.gui.widgets.number_field import WholeNumber
 from gsp_studio.gui.widgets.scene_view import SceneView
 
@@ -112,13 +112,6 @@ class RegionDialog(QDialog):
         shown = self._shown
         assert shown is not None
         return residual_seed(self._dataset, shown.W, np.asarray(shown.H), self._sample)
-
-
-def sample_at(dataset: Dataset, row: int, column: int) -> int:
-    """The sample of a scene's pixel."""
-    assert dataset.grid is not None
-    height, width = dataset.grid
-    return row + height * column if dataset.order == "F" else row * width + column
 
 
 def mask_of(dataset: Dataset, region: tuple[int, int, int, int]) -> np.ndarray:

@@ -39,6 +39,11 @@ class ApplyJob(QObject):
         for ended in (self._job.answered, self._job.raised):
             ended.connect(lambda *_: self.activityChanged.emit(""))
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether an application has not ended."""
+        return self._job.is_busy
+
     def close(self, timeout: float) -> bool:
         """Finish and end the thread; True when it has ended."""
         return self._job.close(timeout)
@@ -62,5 +67,6 @@ def _apply(request: ApplyRequest) -> str:
     basis = FixedBasis(result.W, result.params, *shape, entry.name, result.gram.rows)
     other = load_dataset(path, **options_for_others(dataset.options))
     files, error = export_application(directory, basis, other)
-    images, words = plural(other.X.shape[1], "image"), f"{error_name(result.params)} {percent(error)}"
-    return f"{entry.name} applied to {images} of {other.name}: {words}; {len(files)} files in {directory}"
+    samples = plural(other.X.shape[1], other.nouns.sample, other.nouns.samples)
+    words = f"{error_name(result.params)} {percent(error)}"
+    return f"{entry.name} applied to {samples} of {other.name}: {words}; {len(files)} files in {directory}"

@@ -91,13 +91,14 @@ def new_run(
     weights: Array | None = None,
     scheduler: str = "",
     seeds: Sequence[Seed] = (),
+    mask: Array | None = None,
 ) -> Runner:
     """A run of what the panels say, on a cluster where one is named; ValueError when the data cannot have it."""
     X = dataset.X
     params = replace(choice.params, weights=weights_in_force(choice.params.method, weights, len(X)))
     params = with_seeds(params, seeds)
     check_params(params, *X.shape)
-    spec = RunSpec(X, params, choice.backend, solver_threads(), fingerprint=dataset.fingerprint, scheduler=scheduler)
+    spec = RunSpec(X, params, choice.backend, solver_threads(), mask, dataset.fingerprint, scheduler)
     return Runner(spec)
 
 
@@ -174,7 +175,7 @@ def new_fresh_fit(request: SolveRequest) -> Runner:
 def with_matched_columns(found: Result, frame: DisplayedBasis) -> DisplayedBasis:
     """Show the factors of a result in place of a frame's, each basis image where the one most like it was."""
     order = match_bases(frame.W, found.W).cells_of_second(np.arange(len(frame.order)), len(found.H))
-    return replace(frame, W=np.asfortranarray(found.W[:, order]), H=np.ascontiguousarray(found.H[order]))
+    return replace(frame, W=np.asfortranarray(found.W[:, order]), H=np.ascontiguousarray(found.H[order]), seeds=())
 
 
 def with_all_coefficients(X: Matrix, found: Result, frame: DisplayedBasis, n_sweeps: int, tol: float) -> DisplayedBasis:
@@ -266,6 +267,7 @@ def unprojected_basis(result: Result, origin: str) -> UnprojectedBasis:
         weights=weights,
         backend=result.backend.partition(": ")[0] if result.backend.startswith("cuda") else "cpu",
         fit=_own_fit(result.params),
+        seeds=result.params.seed_names,
     )
 
 
@@ -275,13 +277,13 @@ def _own_fit(params: Params) -> dict[str, Any]:
 
 
 def shown_of(
-    it: Iterate | Result, target: float, target_h: float, order: Array | None, origin: str, weights: Array | None = None
+    it: Iterate | Result, target: float, target_h: float, order: Array | None, origin: str, params: Params
 ) -> DisplayedBasis:
-    """An iterate or a result on the screen; by energy where no order is given."""
+    """An iterate or a result of a run with these parameters on the screen; by energy where no order is given."""
     energies = energies_of(self_product(it.W), it.gram)
     return DisplayedBasis(
         W=it.W,
-        sparsities=np.asarray(hoyer_sparsity(it.W, weights)),
+        sparsities=np.asarray(hoyer_sparsity(it.W, params.weights)),
         energies=energies,
         order=by_energy(energies) if order is None else order,
         H=it.H,
@@ -289,10 +291,11 @@ def shown_of(
         target=target,
         baseline=math.nan,
         origin=origin,
-        is_weighted=not is_uniform(weights),
+        is_weighted=not is_uniform(params.weights),
         sparsity_h=it.sparsity_h,
         target_h=target_h,
         gram=it.gram,
+        seeds=params.seed_names,
     )
 
 
@@ -339,7 +342,7 @@ def entry_of(
         outcome=outcome,
         records=records,
         pinned=unprojected_basis(result, name),
-        shown=shown_of(result, target, last_h or math.nan, None, name, result.params.weights),
+        shown=shown_of(result, target, last_h or math.nan, None, name, result.params),
         marks=marks_of(spec.params, outcome.interventions, records),
         origin=origin,
     )

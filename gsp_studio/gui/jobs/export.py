@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.jobs.job import Job
@@ -15,11 +17,13 @@ from gsp_studio.io.atomic import ExportCancelled, FolderTaken
 from gsp_studio.io.export.options import ExportOptions
 
 if TYPE_CHECKING:
+    from gsp_studio.core.truth import Truth
     from gsp_studio.io.dataset import Dataset
+    from gsp_studio.io.run_record import ExportedRun
 
 
 class ExportRequest(NamedTuple):
-    """An export into a folder; with `force` it replaces another run that lies there."""
+    """An export into a folder; with `force` it replaces another run that lies there, `truth`: beside this reference."""
 
     directory: Path
     dataset: Dataset
@@ -27,6 +31,7 @@ class ExportRequest(NamedTuple):
     parts: ExportOptions
     force: bool = False
     cancelled: threading.Event | None = None
+    truth: Truth | None = None
 
 
 class ExportJob(QObject):
@@ -82,8 +87,10 @@ class ExportJob(QObject):
                 self._files = (done, total)
                 self._job.report()
 
-        directory, dataset, entry, parts, force, _ = request
-        return export_run(directory, dataset, entry.exported(), parts, force=force, progress=progress)
+        run = _beside(request.entry.exported(), request.truth)
+        return export_run(
+            request.directory, request.dataset, run, request.parts, force=request.force, progress=progress
+        )
 
     def _finish(self, request: ExportRequest, written: list[Path]) -> None:
         self._end(request)
@@ -112,3 +119,14 @@ class ExportJob(QObject):
         more = f" ({done} of {total} files)" if total else ""
         more += f" ({left} more to follow)" if left else ""
         self.activityChanged.emit(f"exporting {first.entry.name} to {first.directory}{more}")
+
+
+def _beside(run: ExportedRun, truth: Truth | None) -> ExportedRun:
+    """A run with its agreement with a reference; as it is without one, or where its coefficients are on a cluster."""
+    if truth is None or not isinstance(run.result.H, np.ndarray):
+        return run
+    from gsp_studio.core.truth import compare_with_truth
+    from gsp_studio.io.truth_file import describe_agreement
+
+    found = describe_agreement(compare_with_truth(run.result.W, run.result.H, truth))
+    return replace(run, truth=found, reference=truth)

@@ -127,6 +127,7 @@ class Projector:
             sparsity_h=coefficients.sparsity,
             target_h=math.nan if math.isnan(coefficients.sparsity) else s_h,
             gram=coefficients.gram,
+            seeds=pinned.seeds,
         )
 
     def frame(

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from gsp_studio.gui.jobs.job import Job
 from gsp_studio.gui.solutions import SolveRequest
 from gsp_studio.gui.state import BasisPreview, DisplayedBasis
+from gsp_studio.gui.texts import grouped
 
 if TYPE_CHECKING:
     from gsp_studio.engine.runner import Runner
@@ -54,7 +55,8 @@ class SubsetFit(QObject):
         if self._request is None or self._request[1:] != request[1:]:
             self.cancel()
             self._request = request
-            self.activityChanged.emit(f"refining on {count:,} of {n:,} images first")
+            told = f"{grouped(count)} of {grouped(n)} {request.dataset.nouns.samples}"
+            self.activityChanged.emit(f"refining on {told} first")
             self._job.submit(request)
         return True
 

@@ -24,7 +24,7 @@ from gsp_studio.pruning.methods import prune_layers
 from gsp_studio.pruning.path import NetworkPath
 from gsp_studio.pruning.projection import project_checkpoint
 from gsp_studio.pruning.report import check_report, describe, write_report
-from gsp_studio.pruning.sizes import file_sizes, gzipped_bytes, places_of, sizes_of
+from gsp_studio.pruning.sizes import file_sizes, gzipped_bytes, is_chain, places_of, sizes_of
 from gsp_studio.pruning.threshold_path import ThresholdPath
 
 if TYPE_CHECKING:
@@ -229,8 +229,8 @@ def accuracies(
 
 def places_known(checkpoint: Checkpoint) -> dict[str, int] | None:
     """How often each weight is used for an image; None where PyTorch would have to be imported for that alone."""
-    is_linear = all(layer.kind == "linear" for layer in checkpoint.layers)
-    return places_of(checkpoint) if is_linear or "torch" in sys.modules else None
+    is_plain = checkpoint.format == "onnx" or is_chain(checkpoint)
+    return places_of(checkpoint) if is_plain or "torch" in sys.modules else None
 
 
 def sizes(checkpoint: Checkpoint, shown: DisplayedNetwork, places: dict[str, int] | None) -> NetworkSizes:

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, QSettings
 from PySide6.QtGui import QUndoGroup
 from PySide6.QtWidgets import QFileDialog, QMainWindow
 
+from gsp_studio.gui.dialogs.question import path_to_write
 from gsp_studio.gui.network.session import SAME_EVENT, NetworkSession
 from gsp_studio.gui.network.state import SOURCES, SUFFIXES, KeptNetwork
 
@@ -135,9 +136,8 @@ class NetworkController(QObject):
         folder = Path(str(self._settings.value("networksOut", str(checkpoint.path.parent))))
         proposed = folder / f"{checkpoint.path.stem}-pruned{checkpoint.path.suffix}"
         chosen, _ = QFileDialog.getSaveFileName(self._window, "Save the pruned network", str(proposed))
-        if chosen:
-            out = Path(chosen)
-            out = out if out.suffix else out.with_suffix(checkpoint.path.suffix)
+        out = path_to_write(self._window, chosen, checkpoint.path.suffix)
+        if out is not None:
             self._settings.setValue("networksOut", str(out.parent))
             self.session.save(out)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gsp_studio.gui.texts import plural
 from gsp_studio.io.dataset import Dataset, LoadOptions
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class EvaluationImages:
         if self._prepared is None:
             images = self._load(checkpoint)
             self.caution = self._caution()
-            count = f"{len(images.labels):,} images"
+            count = plural(len(images.labels), "image")
             self.words = f"{self.name}: {count}"
             words, normalization = _best_normalization(checkpoint, images, unwanted)
             self.words = f"{self.name}: {count}, {words}"

@@ -47,6 +47,7 @@ class NetworksPanel(QWidget):
             self.view = NetworkView()
             self.view.openRequested.connect(self.openRequested)
             self._stack.addWidget(self.view)
+            self.setFocusProxy(self.view.tree)
             self.viewMade.emit(self.view)
         return self.view
 

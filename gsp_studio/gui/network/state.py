@@ -226,7 +226,8 @@ class NetworkSizes:
         Of the layers, dense and as sparse rows.
     gzipped : int or None
         Of the layers, dense; None where that takes too long.
-    emptied, filters : int
+    emptied, single, filters : int
+        Filters or rows without a weight, with a single one, and all.
     macs, effective_macs : int or None
         Multiply-adds for an image; None where they are not known.
     """
@@ -237,6 +238,7 @@ class NetworkSizes:
     csr_bytes: int
     gzipped: int | None
     emptied: int
+    single: int
     filters: int
     macs: int | None
     effective_macs: int | None

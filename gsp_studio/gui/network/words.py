@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from gsp_studio.gui.network.state import NetworkSizes
+from gsp_studio.gui.texts import grouped, plural
 
 
 def size_lines(sizes: NetworkSizes) -> list[str]:
     """Weights, filters, bytes and multiply-adds, shortest facts first."""
     packed = "" if sizes.gzipped is None else f", {_bytes(sizes.gzipped)} gzipped"
     lines = [
-        f"{sizes.nonzeros:,} of {sizes.parameters:,} weights",
-        f"{sizes.emptied:,} of {sizes.filters:,} filters or rows empty",
+        f"{grouped(sizes.nonzeros)} of {plural(sizes.parameters, 'weight')}",
+        f"{grouped(sizes.emptied)} of {grouped(sizes.filters)} filters or rows empty, "
+        f"{grouped(sizes.single)} with a single weight",
         f"layers {_bytes(sizes.bytes)}{packed}, {_bytes(sizes.csr_bytes)} as sparse rows",
     ]
     if sizes.macs is not None and sizes.effective_macs is not None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from PySide6.QtGui import QAction
+    from collections.abc import Callable
+
+    from PySide6.QtGui import QAction, QImage
 
     from gsp_studio.gui.session.session import Session
 
@@ -27,6 +29,9 @@ class Requests(Protocol):
 
     def show_view(self, title: str) -> None:
         """Bring a view to the front."""
+
+    def save_picture(self, picture: Callable[[], QImage], name: str, what: str) -> None:
+        """Ask where a picture is to be written; `name` is proposed, `what` it is told."""
 
 
 @runtime_checkable

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Phase, RunEntry, View
 from gsp_studio.gui.texts import about_basis, pixel_value, words_in_tiles
 from gsp_studio.gui.widgets.controls import ElidedLabel, label
+from gsp_studio.gui.widgets.scale_line import ScaleLine
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
 from gsp_studio.gui.widgets.tile_motion import TileMotion
 from gsp_studio.gui.widgets.tile_spread import TileSpread
@@ -28,15 +29,15 @@ _OPEN_HINT = "or drop a folder or a file here"
 _OFFERS = {"folder": "Open a folder of images...", "files": "Open a file...", "sample": "Try the sample faces"}
 
 
-def _canvas(caption: QWidget, under_pointer: QWidget, bar: QWidget, view: QWidget) -> QWidget:
-    """The tiles under a line of words and the bar of their colours."""
+def _canvas(view: QWidget, caption: QWidget, *beside: QWidget) -> QWidget:
+    """The tiles under a line of words, and the bars of their scale and their colours."""
     line = QWidget()
     line.setObjectName("canvasLine")
     row = QHBoxLayout(line)
     row.setContentsMargins(12, 2, 0, 0)
     row.addWidget(caption, 1)
-    row.addWidget(under_pointer)
-    row.addWidget(bar)
+    for widget in beside:
+        row.addWidget(widget)
     full = QWidget()
     box = QVBoxLayout(full)
     box.setContentsMargins(0, 0, 0, 0)
@@ -76,8 +77,9 @@ class MontagePanel(ViewPanel):
         self._caption = ElidedLabel()
         self._caption.setProperty("muted", True)
         self._under_pointer = label()
-        self.bar = ValueBar()
-        self._stack.addWidget(_canvas(self._caption, self._under_pointer, self.bar, self.view))
+        self.bar, self.scale = ValueBar(), ScaleLine()
+        self._stack.addWidget(_canvas(self.view, self._caption, self._under_pointer, self.scale, self.bar))
+        self.view.scaled.connect(self.scale.set_zoom)
         self.view.picked.connect(self._pick)
         self.view.pickedMore.connect(self._pick_more)
         self.view.hovered.connect(self._tell_pixel)
@@ -109,6 +111,7 @@ class MontagePanel(ViewPanel):
     def set_dataset(self, dataset: Dataset) -> None:
         """Reshape from now on as this data set's images."""
         self._dataset, self._has_data = dataset, True
+        self.scale.set_dataset(dataset)
         self._buffer = None
         self._place = (-1, -1, -1)
 
@@ -298,17 +301,15 @@ class MontagePanel(ViewPanel):
     def _tell_caption(self) -> None:
         if self._buffer is None or self._dataset is None:
             return
-        height, width = self._dataset.image_shape
-        is_spectra = self._dataset.grid is not None
-        what = f"basis spectra of {width} bands" if is_spectra else f"basis images of {height} × {width}"
-        ends = "bottom = 0, top" if is_spectra else "black = 0, white"
+        nouns = self._dataset.nouns
+        what, ends = _what_is_drawn(self._dataset)
         order = "by energy" if self._is_by_energy else "tiles keep their places"
         text = (
             f"{self._buffer.count} {what}{self._spread.caption}  ·  {order}  ·  {ends} = {self._contrast.value}"
             + (f"  ·  {len(self._frozen)} frozen" if self._frozen else "")
             + _judged(self._run)
         )
-        legend = self._spread.legend
+        legend = nouns.of(self._spread.legend)
         self._caption.setText(text)
         self._caption.tip = f"{text}\n\n{legend}" if legend else ""
 
@@ -324,12 +325,11 @@ class MontagePanel(ViewPanel):
             self.lockToggled.emit(int(self._shown.order[tile]))
 
     def _about(self, tile: int) -> str:
-        if self._shown is None:
+        if self._shown is None or self._dataset is None:
             return ""
         basis = int(self._shown.order[tile])
-        does = "unlock" if basis in self._locked else "lock"
-        lock = f"\nDouble-click the bar under it to {does} its sparsity (key L)"
-        return about_basis(self._shown, basis) + (lock if self._bars else "")
+        lock = _about_lock(basis in self._locked) if self._bars else ""
+        return about_basis(self._shown, basis, self._dataset.nouns) + lock
 
     def _pick_more(self, tile: int, is_range: bool) -> None:
         """Ctrl adds a basis image to the selection or takes it out, Shift adds all tiles up to it."""
@@ -346,6 +346,20 @@ class MontagePanel(ViewPanel):
         basis = int(self._shown.order[tile])
         spread = self._spread.under(self._shown, self._dataset, basis, row, column)
         self._under_pointer.setText(_words_at(self._shown, self._dataset, basis, row, column) + spread)
+
+
+def _what_is_drawn(dataset: Dataset) -> tuple[str, str]:
+    """What the tiles are, and what the ends of their colours or curves mean."""
+    height, width = dataset.image_shape
+    nouns = dataset.nouns
+    if dataset.grid is not None:
+        return f"{nouns.bases} of {width} {nouns.entries}", "bottom = 0, top"
+    return f"{nouns.bases} of {height} × {width}", "black = 0, white"
+
+
+def _about_lock(is_locked: bool) -> str:
+    does = "unlock" if is_locked else "lock"
+    return f"\nDouble-click the bar under it to {does} its sparsity (key L)"
 
 
 def _is_by_energy(shown: DisplayedBasis) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QStackedWidget, QVBoxLayout, QWidget
 
@@ -13,10 +13,13 @@ from gsp_studio.gui.compared_basis import ON_SCREEN, ComparedBasis, Comparison, 
 from gsp_studio.gui.state import DisplayedBasis, RunEntry, View
 from gsp_studio.gui.widgets.agreement_words import agreement_beside
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
-from gsp_studio.gui.widgets.compare_column import CellView, CompareColumn
+from gsp_studio.gui.widgets.compare_column import CellView, CellWords, CompareColumn
 from gsp_studio.gui.widgets.compared_cells import Cells, as_they_are, differences, in_cells
-from gsp_studio.gui.widgets.controls import Button, ElidedLabel, EmptyState
+from gsp_studio.gui.widgets.controls import Button, EmptyState
+from gsp_studio.gui.widgets.reference_button import ReferenceButton
 from gsp_studio.gui.widgets.switch import Switch
+from gsp_studio.gui.widgets.worded import word_tip
+from gsp_studio.nouns import IMAGES
 
 if TYPE_CHECKING:
     from gsp_studio.core.truth import Truth
@@ -27,10 +30,6 @@ if TYPE_CHECKING:
 
 _EMPTY = "Two runs are needed to compare"
 _HINT = "press Run (Space) again with another rank, sparsity, method or seed, or move the slider of a run"
-_MATCHED = (
-    "Basis images are matched so that all pairs together are as alike as can be (Hungarian method, cosines).\n"
-    "1 is the same image up to its scale, 0 has no pixel in common. What has no partner comes last."
-)
 _SEEN = (
     "Flicker shows the runs in turn, in the same cells; Difference what is left of each pair when the first run's\n"
     "image is taken away, both of length 1: black where they agree, orange where there is more, blue where less."
@@ -47,6 +46,7 @@ class ComparePanel(QWidget):
     """Shows a `Comparison`; asks for one by `compareRequested(bases)`."""
 
     compareRequested = Signal(object)  # tuple of ComparedBasis
+    saveRequested = Signal(object, str, str)  # as of `CellView`
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -55,9 +55,9 @@ class ComparePanel(QWidget):
         self.turning = CellView("Basis images of the runs in turn")
         self.add = Button("Add a run")
         self.add.setToolTip(f"Compare up to {_MOST} runs")
-        self._pair = ElidedLabel()
-        self._pair.setProperty("muted", True)
-        self._pair.tip = _MATCHED
+        self.reference = ReferenceButton()
+        self._pair = CellWords()
+        self._nouns = IMAGES
         self._runs: tuple[RunEntry, ...] = ()
         #: What can be chosen: the runs, and the basis on the screen where it is none of them.
         self._offers: tuple[ComparedBasis, ...] = ()
@@ -80,25 +80,26 @@ class ComparePanel(QWidget):
             self._add_column()
         self.add.clicked.connect(lambda _=False: self._add_run())
         self.mode.chosen.connect(lambda _: self._show())
-        self._wire(self.turning.tiles)
+        self._wire(self.turning)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setFocusProxy(self.columns[0].view.tiles)
 
     def _lay_out(self) -> None:
         top = QHBoxLayout()
         top.setContentsMargins(12, 6, 12, 6)
         top.setSpacing(16)
         top.addWidget(self._pair, 1)
-        top.addWidget(self.add)
-        top.addWidget(self.mode)
-        self.mode.setToolTip(_SEEN)
-        self._heads, self._views = QHBoxLayout(), QHBoxLayout()
-        self._views.setSpacing(2)
-        self._views.setContentsMargins(0, 0, 0, 0)
-        self._heads.setSpacing(2)
+        for button in (self.reference, self.add, self.mode):
+            top.addWidget(button)
+        word_tip(self.mode, _SEEN)
         side_by_side = QWidget()
-        side_by_side.setLayout(self._views)
+        self._heads, self._views = QHBoxLayout(), QHBoxLayout(side_by_side)
+        self._views.setContentsMargins(0, 0, 0, 0)
+        for row in (self._heads, self._views):
+            row.setSpacing(2)
         self._pages = QStackedWidget()
-        self._pages.addWidget(side_by_side)
-        self._pages.addWidget(self.turning)
+        for page in (side_by_side, self.turning):
+            self._pages.addWidget(page)
         full = QWidget()
         box = QVBoxLayout(full)
         box.setContentsMargins(0, 0, 0, 0)
@@ -107,9 +108,8 @@ class ComparePanel(QWidget):
         box.addLayout(self._heads)
         box.addWidget(self._pages, 1)
         self._stack = QStackedLayout(self)
-        self._stack.setContentsMargins(0, 0, 0, 0)
-        self._stack.addWidget(self.empty)
-        self._stack.addWidget(full)
+        for page in (self.empty, full):
+            self._stack.addWidget(page)
 
     # Columns
 
@@ -118,6 +118,10 @@ class ComparePanel(QWidget):
         """The tiles side by side."""
         return tuple(column.view.tiles for column in self.columns)
 
+    @property
+    def _cell_views(self) -> tuple[CellView, ...]:
+        return (*(column.view for column in self.columns), self.turning)
+
     def _add_column(self) -> None:
         column = CompareColumn(len(self.columns), can_go=len(self.columns) >= _FEWEST)
         column.chosen.connect(self._choose)
@@ -125,17 +129,17 @@ class ComparePanel(QWidget):
         self.columns.append(column)
         self._heads.addWidget(column, 1)
         self._views.addWidget(column.view, 1)
-        tiles = column.view.tiles
         if len(self.columns) > 1:
-            tiles.link_zoom(self.columns[0].view.tiles)
-        self._wire(tiles)
+            column.view.tiles.link_zoom(self.tiles[0])
+        self._wire(column.view)
         if self._dataset is not None:
-            tiles.set_dataset(self._dataset)
-        tiles.set_colour_map(self._view.colours)
+            column.view.set_dataset(self._dataset)
+        column.view.tiles.set_colour_map(self._view.colours)
 
-    def _wire(self, view: BasisTiles) -> None:
-        view.picked.connect(self._mark)
-        view.hovered.connect(lambda tile, row, column: self._tell_pair(tile))
+    def _wire(self, view: CellView) -> None:
+        view.tiles.picked.connect(self._mark)
+        view.tiles.hovered.connect(lambda tile, row, column: self._tell_pair(tile))
+        view.saveRequested.connect(self.saveRequested)
 
     def _choose(self) -> None:
         self._is_chosen = True
@@ -159,7 +163,6 @@ class ComparePanel(QWidget):
         self.columns.remove(column)
         column.view.tiles.unlink_zoom()
         for widget in (column, column.view):
-            widget.hide()
             widget.setParent(None)
             widget.deleteLater()
 
@@ -178,14 +181,18 @@ class ComparePanel(QWidget):
         session.display.viewChanged.connect(self.set_view)
         session.analyses.comparisonReady.connect(self.set_comparison)
         session.reference.changed.connect(self.set_truth)
+        self.reference.asked.connect(session.reference.load)
         self.compareRequested.connect(session.analyses.compare)
+        self.saveRequested.connect(window.save_picture)
 
     # What is shown
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Reshape from now on as this data set's images."""
-        self._comparison, self._dataset = None, dataset
-        for view in (*self.tiles, self.turning.tiles):
+        self._comparison, self._dataset, self._nouns = None, dataset, dataset.nouns
+        self._pair.set_dataset(dataset)
+        self.reference.set_dataset(dataset)
+        for view in self._cell_views:
             view.set_dataset(dataset)
 
     def set_view(self, view: View) -> None:
@@ -197,30 +204,26 @@ class ComparePanel(QWidget):
 
     def set_runs(self, runs: Sequence[RunEntry], index: int = -1) -> None:
         """Offer these; what is on the screen and the newest are compared, until others are chosen or a run comes."""
-        is_same = tuple(runs) == self._runs
-        if is_same and index == self._index:
-            return
-        self._is_chosen = self._is_chosen and is_same
-        self._runs, self._index = tuple(runs), index
-        self._offer()
+        if (tuple(runs), index) != (self._runs, self._index):
+            self._is_chosen = self._is_chosen and tuple(runs) == self._runs
+            self._runs, self._index = tuple(runs), index
+            self._offer()
 
     def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Offer the basis on the screen, where it is not a run's result."""
         self._shown = shown
-        if self._has_screen is not (ON_SCREEN in (one.key for one in self._offers)):
+        there = bool(self._screen())
+        if there is not (ON_SCREEN in (one.key for one in self._offers)):
             self._offer()
-        elif self._has_screen and not self._screen_timer.isActive():
+        elif there and not self._screen_timer.isActive():
             self._screen_timer.start()  # it changes with every move of the slider
 
-    @property
-    def _has_screen(self) -> bool:
-        shown, run = self._shown, self._runs[self._index] if self._index >= 0 else None
-        return shown is not None and bool(self._runs) and (run is None or not is_result(shown, run))
-
     def _screen(self) -> tuple[ComparedBasis, ...]:
-        if self._shown is None or not self._has_screen:
+        """The basis on the screen, where it is no run's result."""
+        shown, run = self._shown, self._runs[self._index] if self._index >= 0 else None
+        if shown is None or not self._runs or (run is not None and is_result(shown, run)):
             return ()
-        return (ComparedBasis.of_screen(self._shown, self._runs),)
+        return (ComparedBasis.of_screen(shown, self._runs),)
 
     def _look_at_screen(self) -> None:
         """Take the basis on the screen as it is now."""
@@ -233,27 +236,21 @@ class ComparePanel(QWidget):
 
     def _offer(self) -> None:
         listed = [self._runs[self._index].number] if self._index >= 0 else []
-        on_screen = ON_SCREEN if self._has_screen or not listed else listed[0]
-        keys = self._keys()
-        self._offers = (*map(ComparedBasis.of_run, self._runs), *self._screen())
+        keys, screen = self._keys(), self._screen()
+        on_screen = ON_SCREEN if screen or not listed else listed[0]
+        self._offers = (*map(ComparedBasis.of_run, self._runs), *screen)
         count = len(self._offers)
         for column in self.columns[max(_FEWEST, count) :]:
             self._drop(column)
         # The basis that was on the screen may be a run now, one of those that are compared.
         keys = tuple(on_screen if key == ON_SCREEN else key for key in keys)
         if not self._is_chosen or len(set(keys)) < len(keys):
-            keys = self._proposed(len(self.columns), [on_screen, *listed])
+            keys = _proposed([one.key for one in self._offers], len(self.columns), [on_screen, *listed])
         for place, column in enumerate(self.columns):
             column.set_offers(self._offers, keys[place] if place < len(keys) else -1)
         self._offer_more()
         self._stack.setCurrentIndex(1 if count >= _FEWEST else 0)
         self._ask()
-
-    def _proposed(self, count: int, first: Sequence[int]) -> tuple[int, ...]:
-        """What is on the screen, the run that it comes from and the newest others, in the order of the list."""
-        keys = [one.key for one in self._offers]
-        wanted = dict.fromkeys([*(key for key in first if key in keys), *reversed(keys)])
-        return tuple(sorted(list(wanted)[:count], key=keys.index))
 
     def set_remarks(self, entry: RunEntry) -> None:
         """A run may have another name."""
@@ -271,24 +268,19 @@ class ComparePanel(QWidget):
         self._show()
         for k, column in enumerate(self.columns):
             beside = agreement_beside(self._truth, column.key, self._runs, self._shown)
-            column.set_words(*comparison.words_of(k), beside)
+            column.set_words(*comparison.words_of(k, self._nouns), beside)
         self._tell_pair(-1)
 
     def set_truth(self, truth: Truth | None) -> None:
         """Tell how each agrees with this reference; None with none."""
         self._truth = truth
-        if self._comparison is not None:
-            self.set_comparison(self._comparison)
+        if (found := self._comparison) is not None:
+            self.set_comparison(found)
 
     def _show(self) -> None:
         """Draw the comparison in the way that is chosen."""
         found, mode = self._comparison, self.mode.index()
-        if mode != FLICKER:
-            self._on_show = 0
-            self._timer.stop()
-        elif not self._timer.isActive():
-            self._timer.start()
-        self._pages.setCurrentIndex(1 if mode == FLICKER else 0)
+        self._flicker(mode == FLICKER)
         if found is None or len(found.runs) != len(self.columns):
             return
         drawn = differences if mode == DIFFERENCE else as_they_are
@@ -300,6 +292,14 @@ class ComparePanel(QWidget):
             less = f" − {found.runs[0].name}" if mode == DIFFERENCE and k else ""
             column.view.set_cells(f"{found.runs[k].name}{less}", cells)
         self._mark(self._selected)
+
+    def _flicker(self, on: bool) -> None:
+        if not on:
+            self._on_show = 0
+            self._timer.stop()
+        elif not self._timer.isActive():
+            self._timer.start()
+        self._pages.setCurrentIndex(int(on))
 
     def _show_turn(self, found: Comparison) -> None:
         self._on_show %= len(found.runs)
@@ -329,10 +329,8 @@ class ComparePanel(QWidget):
         found = self._comparison
         tile = self._selected if tile < 0 else tile
         is_there = found is not None and 0 <= tile < found.count
-        text = found.words_of_cell(tile) if found is not None and is_there else ""
-        self._pair.setText(text)
-        self._pair.tip = f"{text}\n\n{_MATCHED}" if text else _MATCHED
-        for view in (*(column.view for column in self.columns), self.turning):
+        self._pair.tell(found.words_of_cell(tile) if found is not None and is_there else "")
+        for view in self._cell_views:
             view.show_values(tile if is_there else -1)
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -342,3 +340,9 @@ class ComparePanel(QWidget):
         self._look_at_screen()
         if found is None or self._keys() != tuple(one.key for one in found.runs):
             self._ask()
+
+
+def _proposed(keys: Sequence[int], count: int, first: Sequence[int]) -> tuple[int, ...]:
+    """What is on the screen, the run that it comes from and the newest others, in the order of the list."""
+    wanted = dict.fromkeys([*(key for key in first if key in keys), *reversed(keys)])
+    return tuple(sorted(list(wanted)[:count], key=keys.index))

@@ -11,13 +11,24 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.gui.state import TOLERANCE, BasisPreview, Capabilities, DisplayedBasis, RunEntry
-from gsp_studio.gui.texts import EXCEEDED, about_stability, error_words, plain_sparsity, target_words
+from gsp_studio.gui.texts import (
+    EXCEEDED,
+    REFINING,
+    about_stability,
+    error_name,
+    error_words,
+    is_on_its_way,
+    plain_sparsity,
+    target_words,
+)
 from gsp_studio.gui.theme import current_theme, pixmap
+from gsp_studio.nouns import IMAGES, Nouns
 
 if TYPE_CHECKING:
     from gsp_studio.core.diagnosis import Caution
     from gsp_studio.gui.panels import Requests
     from gsp_studio.gui.session.session import Session
+    from gsp_studio.io.dataset import Dataset
 
 _WIDEST = "target s 0.8888   attained 0.8888   exceeded"
 _STAYS = "sparser than the target: the slider makes a basis sparser, never denser"
@@ -44,6 +55,7 @@ class ConstraintChip(QWidget):
         super().__init__(parent)
         self._text = self._second = self._here = self._backend = ""
         self._least = math.nan
+        self._nouns = IMAGES
         self._shown: DisplayedBasis | None = None
         #: The run whose KKT residual is known, and that.
         self._residual: tuple[RunEntry | None, float] = (None, math.nan)
@@ -58,6 +70,7 @@ class ConstraintChip(QWidget):
     def attach(self, session: Session, window: Requests) -> None:
         """Show the state of a session, and change it as the user asks."""
         session.known.connect(self.set_known)
+        session.datasetChanged.connect(self.set_dataset)
         session.display.shownChanged.connect(self.set_shown)
         session.display.glimpseChanged.connect(self.set_glimpse)
         session.runs.changed.connect(self.set_runs)
@@ -69,29 +82,34 @@ class ConstraintChip(QWidget):
         self._here = self._backend = known.backend
         self._tell_second()
 
+    def set_dataset(self, dataset: Dataset) -> None:
+        """Tell about bases of these data from now on."""
+        self._nouns = dataset.nouns
+
     def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Tell about this basis."""
         if shown is None:
             self._met, text = True, ""
             self.setToolTip("")
         else:
-            self._met, text = math.isnan(shown.target) or shown.meets_target, target_words(shown)
+            text = target_words(shown)
+            self._met = math.isnan(shown.target) or shown.meets_target or is_on_its_way(shown)
         self._least = math.nan if shown is None else float(shown.W.min(initial=0.0))
         self._is_afar = shown is not None and not shown.has_coefficients
         self._shown = shown
-        self._cautions = () if shown is None else _cautions_about(shown)
+        self._cautions = () if shown is None else _cautions_about(shown, self._nouns)
         self._tell(text)
         if shown is not None:
-            lines = [text, f"the least sparse basis image has {float(shown.sparsities.min()):.4f}"]
+            lines = [text, f"the least sparse {self._nouns.basis} has {float(shown.sparsities.min()):.4f}"]
             if text.endswith(EXCEEDED):
                 lines.append(_STAYS)
             lines.append(error_words(shown))
             if shown.is_weighted:
-                lines.append(f"weighted by pixel; plain average sparsity {plain_sparsity(shown.W):.4f}")
+                lines.append(f"weighted by {self._nouns.entry}; plain average sparsity {plain_sparsity(shown.W):.4f}")
             if not math.isnan(shown.target_h):
                 lines.append(f"coefficients: target {shown.target_h:.4f}, attained {shown.sparsity_h:.4f}")
             lines += [caution.sentence for caution in (*self._cautions, *self._better)]
-            self.setToolTip("\n".join([*lines, "", _TEACH]))
+            self.setToolTip("\n".join([*lines, "", self._nouns.of(_TEACH)]))
 
     def set_glimpse(self, glimpse: BasisPreview) -> None:
         """Tell about a basis that is still to be computed in full."""
@@ -113,7 +131,7 @@ class ConstraintChip(QWidget):
 
     def set_stability(self, entry: RunEntry | None) -> None:
         """Know which basis images of the run on the screen other seeds do not find; None: unknown."""
-        self._better = (*_unstable_in(entry), *self._rivals)
+        self._better = (*_unstable_in(entry, self._nouns), *self._rivals)
         self.update()  # the icon may be another one
         self._tell_second()
 
@@ -149,10 +167,10 @@ class ConstraintChip(QWidget):
 
     @property
     def icon_name(self) -> str:
-        """A tick where the target is reached and nothing speaks against the basis; "" for a sparser basis."""
+        """A tick where the target is reached and nothing speaks against the basis; "" for a sparser or moving one."""
         if not self._met or self._is_cautious:
             return "warning"
-        return "" if self._text.endswith(EXCEEDED) else "check"
+        return "" if self._text.endswith((EXCEEDED, REFINING)) else "check"
 
     def text(self) -> str:
         """Return text."""
@@ -200,13 +218,14 @@ class ConstraintChip(QWidget):
         painter.drawText(upper, where, self._text)
         painter.setPen(QColor(theme.amber if self._is_cautious else theme.text_muted))
         painter.setFont(self._small())
-        painter.drawText(lower, where, self._second)
+        second = painter.fontMetrics().elidedText(self._second, Qt.TextElideMode.ElideRight, int(lower.width()))
+        painter.drawText(lower, where, second)
 
 
-def _cautions_about(shown: DisplayedBasis) -> tuple[Caution, ...]:
+def _cautions_about(shown: DisplayedBasis, nouns: Nouns) -> tuple[Caution, ...]:
     from gsp_studio.core.diagnosis import cautions
 
-    return cautions(shown.sparsities, shown.energies)
+    return cautions(shown.sparsities, shown.energies, nouns)
 
 
 def _better_than(runs: tuple[RunEntry, ...], index: int) -> tuple[Caution, ...]:
@@ -216,20 +235,25 @@ def _better_than(runs: tuple[RunEntry, ...], index: int) -> tuple[Caution, ...]:
     from gsp_studio.core.diagnosis import sparser_and_better
 
     here = runs[index]
-    others = [
-        (e.name, e.shown.attained, e.shown.error)
-        for e in runs
-        # Errors of other entries are no rivals.
-        if len(e.shown.order) == len(here.shown.order) and e.choice.params.held_out == here.choice.params.held_out
-    ]
+    others = [(e.name, e.shown.attained, e.shown.error) for e in runs if _are_comparable(e, here)]
     return sparser_and_better(here.shown.attained, here.shown.error, others)
 
 
-def _unstable_in(entry: RunEntry | None) -> tuple[Caution, ...]:
+def _are_comparable(one: RunEntry, other: RunEntry) -> bool:
+    """Whether two runs have the same rank, errors of the same measure and entries, and sparsities of one kind."""
+    return (
+        len(one.shown.order) == len(other.shown.order)
+        and error_name(one.shown) == error_name(other.shown)
+        and one.choice.params.held_out == other.choice.params.held_out
+        and one.shown.is_weighted is other.shown.is_weighted
+    )
+
+
+def _unstable_in(entry: RunEntry | None, nouns: Nouns) -> tuple[Caution, ...]:
     """Say how many basis images of a run other seeds do not find, where that is known."""
     if entry is None or entry.stability is None or not len(entry.stability.unstable):
         return ()
     from gsp_studio.core.diagnosis import Caution
 
     short = f"{len(entry.stability.unstable)} of {len(entry.stability.cosine)} unstable"
-    return (Caution(short, about_stability(entry)),)
+    return (Caution(short, about_stability(entry, nouns)),)

@@ -21,7 +21,7 @@ from gsp_studio.gui.theme import Themed, current_theme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.curve_overlay import CurveOverlay, RunCourse, course_of, draw_course
 from gsp_studio.gui.widgets.error_curves import ErrorCurves, draw_pieces, faint
-from gsp_studio.gui.widgets.scrub_plot import curve_pen, make_bare, tint_axes
+from gsp_studio.gui.widgets.scrub_plot import curve_pen, fit_numbers, make_bare, tint_axes
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Record
@@ -282,6 +282,7 @@ class CurvesPanel(Themed, QWidget):
             bottom, ticks = max(0.0, low - margin), None
         self._error_plot.getPlotItem().getAxis("left").setTicks(ticks)
         self._error_plot.setRange(xRange=(0, end), yRange=(bottom, top), padding=0)
+        fit_numbers(self._error_plot, ticks)
         self._draw_marks(bottom, top, top - 0.5 * margin)
         origin = sparsity[:0] if self._origin is None else self._origin.history.sparsity
         values = np.concatenate([sparsity, target[~np.isnan(target)], origin])

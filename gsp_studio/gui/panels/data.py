@@ -9,11 +9,12 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from gsp_studio.backends.blocks import BlockMatrix
-from gsp_studio.gui.texts import memory, plural
+from gsp_studio.gui.texts import grouped, memory, plural
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, ElidedLabel, label, plain
 from gsp_studio.gui.widgets.dataset_pictures import pictures_of
 from gsp_studio.gui.widgets.picture import Picture
+from gsp_studio.gui.widgets.worded import word_label
 from gsp_studio.io.axis_text import describe_axis
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class DataPanel(Themed, QWidget):
         rows.setHorizontalSpacing(12)
         rows.setVerticalSpacing(4)
         for key, title in (("images", "Images"), ("shape", "Shape"), ("axes", "Axes"), ("values", "Values")):
-            head = QLabel(title)
+            head = word_label(QLabel(), title)
             head.setProperty("muted", True)
             rows.addRow(head, self._facts[key])
         buttons = QHBoxLayout()
@@ -93,14 +94,13 @@ class DataPanel(Themed, QWidget):
         size = memory(dataset.X.nbytes)
         if isinstance(dataset.X, BlockMatrix):
             size = f"{memory(dataset.X.source_bytes)} on the disk"
-        self._facts["images"].setText(f"{n:,}".replace(",", "\u202f") + f"  ({size})")
+        self._facts["images"].setText(f"{grouped(n)}  ({size})")
         colour = "in colour, " if dataset.channels == 3 else ""
         order = "by rows" if dataset.order == "C" else "by columns"
         if dataset.grid is not None:
             height, width = dataset.grid
         self._facts["shape"].setText(f"{height} × {width}, {colour}{order}")
         if dataset.grid is not None:
-            self._facts["images"].setText(f"{plural(n, 'spectrum', 'spectra')}  ({size})")
             self._facts["shape"].setText(f"{m} bands, {height} × {width} pixels")
         self._facts["shape"].setToolTip(f"{plural(m // dataset.channels, 'pixel')}, order {dataset.order}")
         told = [describe_axis(axis, dataset.places(axis.dimension)) for axis in reversed(dataset.axes)]

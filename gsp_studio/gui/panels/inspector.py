@@ -14,16 +14,19 @@ from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image
 from gsp_studio.gui.state import DisplayedBasis
 from gsp_studio.gui.texts import percent
 from gsp_studio.gui.widgets.adaptive_split import AdaptiveSplit
-from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, label, label_row
+from gsp_studio.gui.widgets.controls import Button, ElidedLabel, canvas, label, label_row
 from gsp_studio.gui.widgets.dataset_pictures import columns_of, long_name, pictures_of
 from gsp_studio.gui.widgets.error_map import ErrorMap
 from gsp_studio.gui.widgets.film_strip import FilmStrip
 from gsp_studio.gui.widgets.fit_plates import FitPlates
+from gsp_studio.gui.widgets.fit_words import facts_of, words_of_all, words_without
 from gsp_studio.gui.widgets.parts_strip import PartsStrip
+from gsp_studio.gui.widgets.pixel_fit import PixelFit
 from gsp_studio.gui.widgets.switch import Switch
 from gsp_studio.gui.widgets.trace import TracePlot
 from gsp_studio.gui.widgets.view_panel import ViewPanel
 from gsp_studio.gui.widgets.whole_picture import WholePicture
+from gsp_studio.gui.widgets.worded import Worded, word_name
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
@@ -31,17 +34,19 @@ if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
 
 _OPEN = "Open your images to see how well each is made of parts"
-_HINT = "Point at a basis image to see this image without it"
 #: Entries of a basis up to which one image's sums (1 ms for 1.6 million) fit into the event that wants them.
 SAME_EVENT = 2_000_000
 #: Milliseconds between two requests for the errors of all images while the basis keeps changing.
 _ERRORS_MS = 400
 IMAGES, MAP, PICTURE = 0, 1, 2
 BY_NUMBER, BY_ERROR = 0, 1
+MEAN, ERRORS = 0, 1
 
 
 class InspectorPanel(ViewPanel):
     """Shows one image at a time, the error of all by pixel, or the picture that patches make. Idle while not visible.
+
+    Where the samples are the pixels of a scene, one of them is picked in that scene, and its spectrum is shown.
 
     What takes long is asked for: `errorsRequested` wants `set_errors` with what `core.residuals.residuals` gives for
     the basis on the screen (None where it cannot be had), `fitRequested(image)` wants `set_fit` with `fit_of_image`.
@@ -54,10 +59,13 @@ class InspectorPanel(ViewPanel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(_OPEN, "Press Run (Space): a basis is needed to take an image apart", parent=parent)
         self.view = Switch("What to inspect", ("Images", "Average squared error", "Whole picture"))
+        Worded(self.view.buttons[IMAGES], Button.setText, "Images")
         self.picture = WholePicture()
         self.order = Switch("Order of the images", ("Data order", "Largest error first"))
+        word_name(self.order, "Order of the images")
+        self.scene = Switch("What the scene shows", ("Mean", "Error"))
         self.strip, self.parts = FilmStrip("Images of the data set"), PartsStrip("Basis images in this image")
-        self.plates, self.map = FitPlates(), ErrorMap()
+        self.plates, self.pixel, self.map = FitPlates(), PixelFit(), ErrorMap()
         self.trace, self._basis = TracePlot(), -1
         self._facts, self._words = ElidedLabel(), ElidedLabel()
         self._parts_words = label(muted=True)
@@ -85,18 +93,13 @@ class InspectorPanel(ViewPanel):
         row.setSpacing(16)
         row.addWidget(self.view)
         row.addStretch()
-        row.addWidget(self.order)
+        for switch in (self.order, self.scene):
+            row.addWidget(switch)
         self._pages = _Pages()
         self._pages.addWidget(self._images_page())
         self._pages.addWidget(self.map)
         self._pages.addWidget(self.picture)
-        full = QWidget()
-        box = QVBoxLayout(full)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(0)
-        box.addWidget(header)
-        box.addWidget(self._pages, 1)
-        self._stack.addWidget(full)
+        self._stack.addWidget(_column(header, self._pages))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFocusProxy(self.strip)
 
@@ -104,16 +107,32 @@ class InspectorPanel(ViewPanel):
         page = QFrame()
         box = canvas(page, "plot")
         box.addWidget(self.strip)
-        box.addLayout(label_row(self._facts, self.plates.pixel_words))
-        box.addWidget(AdaptiveSplit(self.plates, self.parts), 1)
+        head = label_row(self._facts, self.plates.pixel_words)
+        head.addWidget(self.pixel.band_words)
+        box.addLayout(head)
+        box.addWidget(AdaptiveSplit(_column(self.plates, self.pixel), self.parts), 1)
         box.addLayout(label_row(self._words, self._parts_words))
         box.addWidget(self.trace)
+        self._show_parts_of(is_scene=False)
         return page
+
+    def _show_parts_of(self, is_scene: bool) -> None:
+        """Show what is about the pixels of a scene, or about images."""
+        of_images: tuple[QWidget, ...] = (self.strip, self.plates, self.plates.pixel_words, self.trace)
+        for part in of_images:
+            part.setVisible(not is_scene)
+        for part in (self.pixel, self.pixel.band_words):
+            part.setVisible(is_scene)
+        for number, switch in enumerate((self.order, self.scene)):
+            switch.setVisible(self.view.index() == IMAGES and number == is_scene)
 
     def _connect(self) -> None:
         self.view.chosen.connect(self._change_view)
         self.order.chosen.connect(self._refresh)
+        self.scene.chosen.connect(self._refresh)
         self.strip.picked.connect(self.set_image)
+        self.pixel.picked.connect(self.set_image)
+        self.map.picked.connect(self._go_to_pixel)
         self.trace.picked.connect(self.set_image)
         self.strip.left.connect(self._refresh)
         self.parts.hovered.connect(self._refresh)
@@ -149,6 +168,10 @@ class InspectorPanel(ViewPanel):
         self.strip.set_images(lambda image: pictures_of(dataset, image)[0], dataset.X.shape[1])
         self.strip.set_order(np.arange(dataset.X.shape[1]), _number)
         self.strip.about = lambda image: long_name(dataset, image)
+        if dataset.grid is not None:
+            self.pixel.set_dataset(dataset)
+        self._show_parts_of(dataset.grid is not None)
+        self.setFocusProxy(self.strip if dataset.grid is None else self.pixel)
         self.set_shown(None)
         self.set_activity("")
 
@@ -203,10 +226,13 @@ class InspectorPanel(ViewPanel):
         if self.view.index() == MAP:
             self.map.set_errors(self._errors, dataset)
             return
-        self._sort()
-        self.strip.set_selected(self._image)
-        self.trace.set_trace(shown.H if isinstance(shown.H, np.ndarray) else None, self._basis)
-        self.trace.set_image(self._image)
+        if dataset.grid is None:
+            self._sort()
+            self.strip.set_selected(self._image)
+            self.trace.set_trace(shown.H if isinstance(shown.H, np.ndarray) else None, self._basis)
+            self.trace.set_image(self._image)
+        else:
+            self.pixel.set_scene(None if self._errors is None or self.scene.index() == MEAN else self._errors.images)
         if self._fit_of != (shown, self._image):
             if shown.W.size <= SAME_EVENT and shown.has_coefficients:
                 x = columns_of(dataset, self._image)[:, 0]
@@ -258,7 +284,10 @@ class InspectorPanel(ViewPanel):
 
     def _draw(self, dataset: Dataset, fit: ImageFit) -> None:
         self._draw_parts(dataset, fit)
-        self.plates.set_fit(dataset, fit, without=self.parts.hot)
+        if dataset.grid is None:
+            self.plates.set_fit(dataset, fit, without=self.parts.hot)
+        else:
+            self.pixel.set_fit(self._image, fit, self.parts.hot, () if self._shown is None else self._shown.seeds)
         self._tell(dataset, fit)
 
     def _draw_parts(self, dataset: Dataset, fit: ImageFit) -> None:
@@ -268,44 +297,44 @@ class InspectorPanel(ViewPanel):
             parts = np.argsort(-fit.shares, kind="stable")[: np.count_nonzero(fit.shares)]
         self.parts.set_parts(parts, fit.shares, lambda basis: dataset.pictures(fit.W[:, basis, None])[0])
 
-    # Words
-
     def _tell(self, dataset: Dataset, fit: ImageFit) -> None:
         shown, k = self._shown, self.parts.hot
         assert shown is not None
         known = self._errors if self._errors_of is shown else None
-        number, name = f"image {self._image + 1}", dataset.names[self._image]
-        self._facts.setText(
-            f"{number} of {dataset.X.shape[1]}  ·  {'' if name == number else f'{name}  ·  '}"
-            f"error {_error_of(fit.error)}, overall {percent(shown.error if known is None else known.error)}"
-        )
-        count = np.count_nonzero(fit.shares)
-        if k < 0:
-            self._words.setText(_HINT if count else "No basis image is used for this image")
-            told = f"made of {count} of {len(fit.h)} basis images, largest share first" if count else ""
-            self._parts_words.setText(told)
-            return
-        overall = (
-            "overall: computing..." if known is None else f"{_change(known.error, float(known.without[k]))} overall"
-        )
-        here = "a zero image has no relative error"
-        if math.isfinite(fit.error):
-            here = f"{_change(fit.error, float(fit.without[k]))} for this image"
-        self._words.setText(f"Without basis {k + 1}: {here}, {overall}")
-        self._parts_words.setText(f"coefficient {fit.h[k]:.4g}  ·  share {100 * fit.shares[k]:.1f} %")
+        self._facts.setText(facts_of(dataset, self._image, fit, shown.error if known is None else known.error))
+        words, parts = words_of_all(dataset, fit) if k < 0 else words_without(dataset, fit, k, known, shown.seed_of(k))
+        self._words.setText(words)
+        self._parts_words.setText(parts)
 
     # The user's hand
 
     def _change_view(self, index: int) -> None:
         self._pages.setCurrentIndex(index)
         self._pages.updateGeometry()
-        self.order.setVisible(index == IMAGES)
+        self._show_parts_of(self._dataset is not None and self._dataset.grid is not None)
         self._refresh()
+
+    def _go_to_pixel(self, sample: int) -> None:
+        """Take the pixel that was picked in the map of errors apart."""
+        self.set_image(sample)
+        self.view.set_index(IMAGES)
+        self._change_view(IMAGES)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Draw what has changed behind the other tabs."""
         super().showEvent(event)
         self._refresh()
+
+
+def _column(above: QWidget, below: QWidget) -> QWidget:
+    """Two parts without a gap; the lower one takes what is free."""
+    made = QWidget()
+    box = QVBoxLayout(made)
+    box.setContentsMargins(0, 0, 0, 0)
+    box.setSpacing(0)
+    box.addWidget(above)
+    box.addWidget(below, 1)
+    return made
 
 
 class _Pages(QStackedWidget):
@@ -321,14 +350,5 @@ def _number(image: int) -> str:
     return str(image + 1)
 
 
-def _error_of(error: float) -> str:
-    """An image's error; that of a zero image is no fraction of anything."""
-    return "none, it is zero" if math.isinf(error) else percent(error)
-
-
 def _caption(error: float) -> str:
     return "zero" if math.isinf(error) else percent(error)
-
-
-def _change(before: float, after: float) -> str:
-    return f"{percent(before)} → {percent(after)}"

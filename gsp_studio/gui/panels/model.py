@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QStandardItemModel
-from PySide6.QtWidgets import QFormLayout, QToolButton, QWidget
+from PySide6.QtWidgets import QFormLayout, QWidget
 
 from gsp_studio.core.params import PARAMETERS, Params
 from gsp_studio.gui.state import Capabilities, Phase, RunSettings
-from gsp_studio.gui.widgets.controls import Button, CheckBox, ComboBox, label
+from gsp_studio.gui.widgets.abundance_choice import AbundanceChoice
+from gsp_studio.gui.widgets.controls import Button, CheckBox, ComboBox, ToolButton, label
 from gsp_studio.gui.widgets.number_field import DecimalNumber, WholeNumber
 from gsp_studio.gui.widgets.parameter_fields import short_field, whole_field
+from gsp_studio.gui.widgets.worded import word_tip
+from gsp_studio.nouns import IMAGES
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
@@ -37,7 +40,7 @@ class ModelPanel(QWidget):
         super().__init__(parent)
         self._choice = RunSettings()
         self._known: Capabilities | None = None
-        self._most = 0
+        self._most, self._nouns = 0, IMAGES
         self.rank, self.seed, self.iterations = map(whole_field, ("rank", "seed", "max_iter"))
         self.method, self.start, self.backend = ComboBox(), ComboBox(), ComboBox()
         #: Fields of parameters, in their order in the panel.
@@ -50,13 +53,14 @@ class ModelPanel(QWidget):
         }
         #: Fields of rarer parameters, folded under "More".
         self.rarer = _rarer_fields((*self._fields, *_ELSEWHERE))
-        self.more = QToolButton()
+        #: Of scenes: what is known of their abundances.
+        self.abundances = AbundanceChoice()
+        self.more = ToolButton()
         self.more.setCheckable(True)
-        self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.more.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.more.setToolTip("When a run stops, and how it computes")
         self.weights = Button("All equal")
-        self.weights.setToolTip("What it costs to use each pixel, for the weighted method: click to paint")
+        word_tip(self.weights, "What it costs to use each pixel, for the weighted method: click to paint")
         self.weights.clicked.connect(self.weightsRequested)
         self._remark = label(caution=True, wrap=True)
         self._remark.hide()
@@ -75,6 +79,7 @@ class ModelPanel(QWidget):
                 field.clicked.connect(lambda on, name=name: self._edit_one(name, on))
             else:
                 field.activated.connect(lambda _, name=name, field=field: self._edit_one(name, field.currentData()))
+        self.abundances.edited.connect(lambda values: self._take(self._choice.with_params(**values)))
         self.backend.activated.connect(lambda _: self._take(replace(self._choice, backend=self.backend.currentData())))
         self.set_choice(self._choice)
 
@@ -90,6 +95,7 @@ class ModelPanel(QWidget):
                 form.addRow(self._remark)
             if name == "method":
                 form.addRow("", self._summary)
+                form.addRow("Abundances", self.abundances)
                 form.addRow(PARAMETERS["weights"].label, self.weights)
                 form.addRow("", self._unused)
         form.addRow("Backend", self.backend)
@@ -101,6 +107,7 @@ class ModelPanel(QWidget):
             else:
                 form.addRow(PARAMETERS[name].label, rarer)
         form.addRow("Others", self.others)
+        form.setRowVisible(self.abundances, False)
 
     @property
     def _all_fields(self) -> list[tuple[str, Field]]:
@@ -131,6 +138,7 @@ class ModelPanel(QWidget):
     def _take(self, edited: RunSettings) -> None:
         if edited != self._choice:  # else the field was only told what it shows
             self._choice = edited
+            self.abundances.set_params(edited.params)
             self._tell()
             self.edited.emit(edited)
 
@@ -150,15 +158,14 @@ class ModelPanel(QWidget):
         """Offer these methods and name what computes."""
         self._known = known
         self.method.clear()
-        for name, (title, summary, _) in known.methods.items():
+        for name, (title, _, _) in known.methods.items():
             self.method.addItem(title, name)
-            self.method.setItemData(self.method.count() - 1, summary, Qt.ItemDataRole.ToolTipRole)
         for name, reason in known.unusable.items():
             _add_disabled(self.method, name, reason)
         self.start.clear()
-        for name, summary in known.starts.items():
+        for name in known.starts:
             self.start.addItem(name, name)
-            self.start.setItemData(self.start.count() - 1, summary, Qt.ItemDataRole.ToolTipRole)
+        self._explain_choices()
         self.backend.clear()
         for name, words, reason in known.backends:
             if reason:
@@ -170,8 +177,20 @@ class ModelPanel(QWidget):
 
     def set_dataset(self, dataset: Dataset) -> None:
         """The smaller number of its pixels and images bounds the rank."""
-        self._most = min(dataset.X.shape)
+        self._most, self._nouns = min(dataset.X.shape), dataset.nouns
+        self._form.setRowVisible(self.abundances, dataset.grid is not None)
+        self._explain_choices()
         self._tell()
+
+    def _explain_choices(self) -> None:
+        """Say what the methods and the starts do to these data."""
+        if self._known is None:
+            return
+        methods = {name: summary for name, (_, summary, _) in self._known.methods.items()}
+        for box, summaries in ((self.method, methods), (self.start, self._known.starts)):
+            for name, summary in summaries.items():
+                box.setItemData(box.findData(name), self._nouns.of(summary), Qt.ItemDataRole.ToolTipRole)
+        self.start.setToolTip(self._nouns.of(self._known.starts.get(self._choice.params.init, "")))
 
     def set_weights(self, weights: object) -> None:
         """Say whether there are weights; None: all are equal."""
@@ -181,6 +200,7 @@ class ModelPanel(QWidget):
     def set_choice(self, choice: RunSettings) -> None:
         """Show this choice."""
         before, self._choice = self._choice, choice
+        self.abundances.set_params(choice.params)
         if choice is not before and _are_alike(before, choice):
             return  # the slider moves, which has no time to lose
         for name, field in self._all_fields:
@@ -191,7 +211,7 @@ class ModelPanel(QWidget):
                 field.setChecked(value)
             else:
                 field.setCurrentIndex(field.findData(value))
-        self.start.setToolTip("" if self._known is None else self._known.starts.get(choice.params.init, ""))
+        self._explain_choices()
         if self._known is not None and self.backend.findData(choice.backend) < 0:  # of a run that was shown
             self.backend.addItem(choice.backend, choice.backend)
         self.backend.setCurrentIndex(self.backend.findData(choice.backend))
@@ -199,7 +219,7 @@ class ModelPanel(QWidget):
 
     def set_phase(self, phase: Phase) -> None:
         """Editable while no run is going."""
-        for field in (*(field for _, field in self._all_fields), self.others, self.backend):
+        for field in (*(field for _, field in self._all_fields), self.abundances, self.others, self.backend):
             field.setEnabled(not phase.is_run)
 
     def _tell_backend(self) -> None:
@@ -223,7 +243,7 @@ class ModelPanel(QWidget):
 
     def _tell(self) -> None:
         found = self._known.methods.get(self._choice.params.method) if self._known is not None else None
-        text = found[1] if found is not None else ""
+        text = self._nouns.of(found[1]) if found is not None else ""
         if self._summary.text() != text:
             self._summary.setText(text)
         self._tell_backend()
@@ -238,7 +258,9 @@ class ModelPanel(QWidget):
             self._remark.setText(f"⚠ at most {self._most} for these data")
         is_near = not too_many and self._most > 0 and 2 * self._choice.params.rank > self._most
         if is_near:
-            self._remark.setText(f"⚠ {self._choice.params.rank} of at most {self._most}: parts may copy whole images")
+            self._remark.setText(
+                f"⚠ {self._choice.params.rank} of at most {self._most}: parts may copy whole {self._nouns.samples}"
+            )
         self._remark.setVisible(too_many or is_near)
 
 
@@ -275,5 +297,5 @@ def _rarer_fields(others: Collection[str]) -> dict[str, WholeNumber | DecimalNum
 def _check_box(name: str) -> CheckBox:
     """A box for a parameter that is on or off."""
     made = CheckBox(PARAMETERS[name].label)
-    made.setToolTip(PARAMETERS[name].sentence)
+    word_tip(made, PARAMETERS[name].sentence)
     return made

@@ -17,6 +17,8 @@ from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 from gsp_studio.gui.widgets.controls import Button, elastic, label
 from gsp_studio.gui.widgets.path_plot import PathPlot
 from gsp_studio.gui.widgets.view_panel import ViewPanel
+from gsp_studio.gui.widgets.worded import word_name
+from gsp_studio.nouns import IMAGES
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
@@ -42,6 +44,8 @@ _WALK = (
 )
 _LOST = "Basis images that are zero, or have a single pixel left"
 _DECIMALS = 4
+#: The axis grows to the left in steps, so that it does not move with every one of the slider.
+_STEP = 0.05
 
 
 class PathPanel(ViewPanel):
@@ -66,9 +70,10 @@ class PathPanel(ViewPanel):
         self._shown: DisplayedBasis | None = None
         self._selected = -1
         self._s = 0.0
-        self._drawn: tuple[PathCurve | None, SolvedCurve | None] = (None, None)
+        self._nouns = IMAGES
+        self._drawn: tuple[PathCurve | None, SolvedCurve | None, float] = (None, None, math.inf)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setAccessibleName("Error and lost basis images against sparsity")
+        word_name(self, "Error and lost basis images against sparsity")
         self._lay_out()
         for plot in (self.errors, self.lost):
             plot.scrubbed.connect(self._edited)
@@ -137,7 +142,7 @@ class PathPanel(ViewPanel):
 
     def set_dataset(self, dataset: Dataset) -> None:
         """There are data: what is missing now is a basis."""
-        self._has_data = True
+        self._has_data, self._nouns = True, dataset.nouns
         self.tiles.set_dataset(dataset)
         self.set_activity("")
 
@@ -175,7 +180,7 @@ class PathPanel(ViewPanel):
         else:
             self.tiles.set_basis(shown.W, shown.order)
         self.set_selected(self._selected)
-        self._mark()
+        self._draw()
 
     def set_selected(self, basis: int) -> None:
         """Frame a basis image; -1 for none."""
@@ -199,12 +204,13 @@ class PathPanel(ViewPanel):
         path, solved = self._path, self._solved
         if path is None or not self.isVisible():
             return  # behind another tab nothing is drawn: the slider has no time to lose
-        if self._drawn != (path, solved):
-            self._drawn = (path, solved)
+        begin = self._begin
+        if self._drawn != (path, solved, begin):
+            self._drawn = (path, solved, begin)
             knee, _, which = self._knee()
             none = np.zeros(0)
             s, errors, lost = (none, none, none) if solved is None else (solved.s, 100.0 * solved.errors, solved.lost)
-            first, top = float(min(s, default=math.inf)), 100.0 * float(path.errors.max())
+            first, top = min(begin, float(min(s, default=math.inf))), 100.0 * float(path.errors.max())
             top = max(top, float(max(errors, default=0.0)), 1e-3)
             self.errors.set_curve(path.s, 100.0 * path.errors, 1.05 * top, knee, first)
             self.lost.set_curve(path.s, path.lost, 1.08 * path.rank, knee, first)
@@ -223,6 +229,12 @@ class PathPanel(ViewPanel):
             self._tell(path, lost)
 
     @property
+    def _begin(self) -> float:
+        """Where the axis begins at the latest: a solution denser than the projected basis has its place on it."""
+        is_left = self._path is not None and self._solution is not None and self._s < self._path.s[0]
+        return math.floor(self._s / _STEP) * _STEP if is_left else math.inf
+
+    @property
     def _at_target(self) -> DisplayedBasis | None:
         """The basis on the screen where that is of the present target."""
         shown = self._shown
@@ -236,6 +248,7 @@ class PathPanel(ViewPanel):
 
     def _tell(self, path: PathCurve, lost: float) -> None:
         """Say what the target costs; `lost`: how many images of the solution are dead or one pixel."""
+        lost_words = self._nouns.of("dead or 1 pixel")
         s, solution, solved = float(np.clip(self._s, path.s[0], path.s[-1])), self._solution, self._solved
         count = f"{path.lost[int(np.argmin(np.abs(path.s - s)))]} of {path.rank}"
         projected = float(np.interp(s, path.s, path.errors))
@@ -245,16 +258,16 @@ class PathPanel(ViewPanel):
         if solution is not None:
             projected = projected if math.isnan(solution.projected) else solution.projected
             words = refined_words(solution) if solution.iterations else error_words(solution)
-            costs = f"{words}, {lost:.0f} of {path.rank} dead or 1 pixel"
+            costs = f"{words}, {lost:.0f} of {path.rank} {lost_words}"
             costs, s = f"{costs}  ·  projected {percent(projected)}, {count}", self._s
         elif solved is not None:
             k = int(np.argmin(np.abs(solved.s - self._s)))
-            costs = f"projected {percent(projected)}, {count} dead or 1 pixel"
+            costs = f"projected {percent(projected)}, {count} {lost_words}"
             costs += f"  ·  solved {percent(float(solved.errors[k]))} at s = {solved.s[k]:.3f}"
         else:
-            costs = f"projected {percent(projected)}  ·  {count} dead or 1 pixel"
+            costs = f"projected {percent(projected)}  ·  {count} {lost_words}"
         self._words.setText(f"s = {s:.4f}  ·  {costs}")
-        self._words.setToolTip(f"{_LOST}\nUnprojected basis: {path.origin}")
+        self._words.setToolTip(f"{self._nouns.of(_LOST)}\nUnprojected basis: {path.origin}")
 
     def _knee(self) -> tuple[float, float, str]:
         """Where the knee is, the error there, and of which curve it is; NaN for none."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QModelIndex, QPoint, Qt, QTimer, Signal
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QPainter, QPalette
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from gsp_studio.gui.state import Phase, Progress, RunEntry
+from gsp_studio.gui.texts import grouped
 from gsp_studio.gui.widgets.controls import LineEdit, label
 from gsp_studio.gui.widgets.run_table import (
     NAME,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 #: From so many runs on a line to filter them stands above the list; before, it would take the place of a run.
 _MANY = 6
+_WHOLE_ROW = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
 #: Iterations by which the menu of a run offers to continue it.
 _FURTHER = (100, 500, 2000)
 #: Actions of the window that are about the run on the screen.
@@ -194,6 +196,7 @@ class RunsPanel(QWidget):
         """Show what is written beside a run."""
         self.rows.set_remarks(entry)
         self._filter()
+        self._mark_shown()
 
     def set_live(self, live: LiveRow | None) -> None:
         """Show the run that is going; None: none is."""
@@ -259,8 +262,19 @@ class RunsPanel(QWidget):
         """Show a run; where its notes are written a click does nothing else."""
         place = self.order.row_of(index.row())
         is_shown = place == self._index and index.column() == NAME
-        if index.column() not in (TAGS, NOTE) and not is_shown:
+        if index.column() in (TAGS, NOTE):
+            self._mark_shown()
+        elif not is_shown:
             self._choose(place)
+
+    def _mark_shown(self) -> None:
+        """Mark the run on the screen again, where a note on another one has been touched; the keys go on from there."""
+        rows = self.table.selectionModel()
+        row = self.order.mapFromSource(self.rows.index(self._index, 0)) if self._index >= 0 else None
+        if row is None or not row.isValid():
+            rows.clearSelection()
+        else:
+            rows.select(row, _WHOLE_ROW)
 
     def _activate(self, index: QModelIndex) -> None:
         if index.column() not in (TAGS, NOTE) and self.table.state() != QAbstractItemView.State.EditingState:
@@ -301,7 +315,7 @@ class RunsPanel(QWidget):
         further = menu.addMenu("&Continue for")
         further.setEnabled(self._can_show)
         for n_iter in _FURTHER:
-            further.addAction(f"{n_iter:,} more iterations", partial(self.continueRequested.emit, place, n_iter))
+            further.addAction(f"{grouped(n_iter)} more iterations", partial(self.continueRequested.emit, place, n_iter))
         if self._window is not None:
             menu.addActions([self._window.action(name) for name in _ABOUT_SHOWN])
             add("Co&mpare it with another run", partial(self._window.show_view, "Compare"))

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt
 from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
     QHBoxLayout,
+    QListView,
     QListWidget,
     QListWidgetItem,
     QMenu,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QVBoxLayout,
     QWidget,
 )
@@ -23,6 +26,7 @@ from PySide6.QtWidgets import (
 from gsp_studio.core.seeds import HOLDS
 from gsp_studio.gui.widgets.controls import Button, ComboBox, label
 from gsp_studio.gui.widgets.picture import thumbnail
+from gsp_studio.gui.widgets.worded import word_label, word_tip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,9 +39,38 @@ if TYPE_CHECKING:
 
 _EMPTY = "Without seeds a run begins as its start says. Seeds become the first basis images of the next run."
 _SIDE = 40
+#: Narrowest column and lowest line of seeds, and what is free between two lines, in pixels.
+_NARROW, _LOW, _BETWEEN = 176, 32, 4
 #: Words for the keys of `HOLDS`.
 HOLD_WORDS = {"free": "free", "first": "held at first", "always": "held for good"}
 _METHODS = {"vca": "VCA", "nfindr": "N-FINDR"}
+
+
+class _SeedTable(QListWidget):
+    """Seeds beside each other, in as many columns as there is room for: docks are low and wide.
+
+    A name that has no room is shortened; the tool tip has it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFlow(QListView.Flow.LeftToRight)
+        self.setWrapping(True)
+        self.setResizeMode(QListView.ResizeMode.Adjust)
+        self.setItemDelegate(_SeedCell(self))
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+
+class _SeedCell(QStyledItemDelegate):
+    """A seed in its share of the width of its list."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        """Return the size of all cells, whatever they hold."""
+        table = self.parent()
+        assert isinstance(table, QListWidget)
+        width = table.viewport().width() - _BETWEEN  # a line that is full to the last pixel is broken
+        return QSize(width // max(1, width // _NARROW), max(_LOW, 2 * table.fontMetrics().height() + _BETWEEN))
 
 
 class SeedsPanel(QWidget):
@@ -49,28 +82,28 @@ class SeedsPanel(QWidget):
         self._dataset: Dataset | None = None
         self._shown: DisplayedBasis | None = None
         self._seeds: tuple[Seed, ...] = ()
-        self.list = QListWidget()
+        self.list = _SeedTable()
         self.list.setIconSize(QSize(_SIDE, _SIDE))
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.list.setAccessibleName("Seeds of the next run")
         self.methods = {key: Button(title) for key, title in _METHODS.items()}
         self.add, self.remove, self.hold = Button("Add"), Button("Remove"), ComboBox()
         self.menu = QMenu(self)
-        self._hint = label(_EMPTY, muted=True, wrap=True)
+        self._hint = word_label(label(muted=True, wrap=True), _EMPTY)
         self._lay_out()
         self._wire()
         self._offer()
 
     def _lay_out(self) -> None:
-        for key, words in HOLD_WORDS.items():
-            self.hold.addItem(words, key)
+        for key, title in HOLD_WORDS.items():
+            self.hold.addItem(title, key)
             self.hold.setItemData(self.hold.count() - 1, HOLDS[key], Qt.ItemDataRole.ToolTipRole)
         self.hold.setAccessibleName("How long seeds are held")
         self.hold.setToolTip("How long the selected seeds are held, all where none is selected")
         self.add.setMenu(self.menu)
         for key, button in self.methods.items():
-            button.setToolTip(
-                f"Find the purest samples by {_METHODS[key]}: as many as there are basis images without one"
+            word_tip(
+                button, f"Find the purest samples by {_METHODS[key]}: as many as there are basis images without one"
             )
         self.list.setMinimumHeight(_SIDE)
         row = QHBoxLayout()
@@ -209,10 +242,10 @@ class SeedsPanel(QWidget):
         for key in arrays_like(dataset):
             menu.addAction(f"&{key} of {Path(dataset.source).name}", partial(self._find_in, f":{key}"))
         marked = session.display.marked if self._shown is not None else ()
-        chosen = menu.addAction("The &selected basis images", partial(self._add_basis, marked))
+        chosen = menu.addAction(dataset.nouns.of("The &selected basis images"), partial(self._add_basis, marked))
         chosen.setEnabled(bool(marked))
         menu.addSeparator()
-        menu.addAction("A &region, an image or a residual...", self._ask_region)
+        menu.addAction(dataset.nouns.of("A &region, an image or a residual..."), self._ask_region)
 
 
 def arrays_like(dataset: Dataset) -> list[str]:

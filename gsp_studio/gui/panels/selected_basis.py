@@ -12,10 +12,11 @@ from PySide6.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QLabel, QStacked
 from gsp_studio.gui.jobs.inspection import Users, users_of
 from gsp_studio.gui.state import DisplayedBasis, RunEntry
 from gsp_studio.gui.texts import STABILITY, over_seeds, percent
-from gsp_studio.gui.widgets.controls import Button, label, plain, reserve
-from gsp_studio.gui.widgets.dataset_pictures import long_name, pictures_of, short_name
+from gsp_studio.gui.widgets.controls import Button, ElidedLabel, label, plain, reserve
+from gsp_studio.gui.widgets.dataset_pictures import long_name, pictures_of, short_names
 from gsp_studio.gui.widgets.histogram import Histogram
 from gsp_studio.gui.widgets.picture import Picture
+from gsp_studio.gui.widgets.worded import word_label, word_tip
 from gsp_studio.io.scale_bar import scale_bar_of
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class BasisPanel(QWidget):
         self.accept, self.reject = Button("Accept"), Button("Reject")
         self._picture = Picture(220)
         self._picture.setMinimumHeight(_LEAST)
-        self._facts = {key: label() for key in ("sparsity", "energy", "pixels", "stability")}
+        self._facts: dict[str, QLabel] = {key: label() for key in ("sparsity", "energy", "pixels", "stability")}
+        self._facts["seed"] = ElidedLabel()
         self._heads: dict[str, QLabel] = {}
         self._title = label("")
         self.histogram = Histogram()
@@ -58,7 +60,9 @@ class BasisPanel(QWidget):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        hint = label("Click a basis image to see it large, with the images that use it most.", muted=True, wrap=True)
+        hint = word_label(
+            label(muted=True, wrap=True), "Click a basis image to see it large, with the images that use it most."
+        )
         hint.setContentsMargins(12, 12, 12, 12)
         empty = QWidget()
         column = QVBoxLayout(empty)
@@ -68,12 +72,15 @@ class BasisPanel(QWidget):
         rows.setHorizontalSpacing(12)
         rows.setVerticalSpacing(4)
         titles = {"sparsity": "Sparsity", "energy": "Energy", "pixels": "Pixels in use", "stability": "Stability"}
+        titles["seed"] = "Seed"
         for key, title in titles.items():
             self._heads[key] = head = QLabel(title)
             head.setProperty("muted", True)
             rows.addRow(head, self._facts[key])
-        self._facts["energy"].setToolTip("Its share of the sum of |w|² |h|² over all basis images")
-        self._facts["stability"].setToolTip(STABILITY)
+        for part in (self._heads["seed"], self._facts["seed"]):
+            part.hide()  # until a basis image has one
+        word_tip(self._facts["energy"], "Its share of the sum of |w|² |h|² over all basis images")
+        word_tip(self._facts["stability"], STABILITY)
         reserve(self._facts["stability"], over_seeds(5))
         frame = QFrame()
         frame.setObjectName("canvas")
@@ -92,7 +99,7 @@ class BasisPanel(QWidget):
         box.addLayout(rows)
         box.addWidget(self.histogram)
         box.addLayout(self._verdict())
-        self._users_title = label("Images that use it most", muted=True)
+        self._users_title = word_label(label(muted=True), "Images that use it most")
         box.addWidget(self._users_title)
         for row in self._users:
             row.setFixedHeight(64)
@@ -107,7 +114,7 @@ class BasisPanel(QWidget):
         for button, key, is_accepted in ((self.accept, "A", True), (self.reject, "X", False)):
             button.setCheckable(True)
             button.setProperty("segment", True)
-            button.setToolTip(f"{button.text()} the selected basis images of this run (key {key}); again: take it back")
+            word_tip(button, f"{button.text()} the selected basis images of this run (key {key}); again: take it back")
             button.clicked.connect(lambda _=False, accept=is_accepted: self._judge(accept))
             row.addWidget(button)
         return row
@@ -194,6 +201,9 @@ class BasisPanel(QWidget):
         assert shown is not None
         assert dataset is not None
         self._title.setText(f"Basis {k + 1}")
+        self._facts["seed"].setText(shown.seed_of(k))
+        for part in (self._facts["seed"], self._heads["seed"]):
+            part.setVisible(bool(shown.seed_of(k)))
         self._tell_verdict()
         column = shown.W[:, k]
         image = dataset.as_images(column[:, None])[0]
@@ -202,7 +212,7 @@ class BasisPanel(QWidget):
         self._facts["sparsity"].setText(f"{shown.sparsities[k]:.4f}")
         self._facts["energy"].setText(percent(float(shown.energies[k])))
         in_use = image.any(axis=2) if image.ndim == 3 else image
-        self._heads["pixels"].setText("Pixels in use" if dataset.grid is None else "Bands in use")
+        self._heads["pixels"].setText(dataset.nouns.of("Pixels in use"))
         self._facts["pixels"].setText(f"{np.count_nonzero(in_use)} of {in_use.size}")
         self._show_stability()
         if not self._timer.isActive():
@@ -238,9 +248,9 @@ class BasisPanel(QWidget):
         self._users[0].setFixedHeight(64)
         self._users[1].show()
         images = pictures_of(dataset, top)
-        half = -(-len(top) // 2)
+        half, captions = -(-len(top) // 2), short_names(dataset, top.tolist())
         for row, part in ((self._users[0], slice(0, half)), (self._users[1], slice(half, len(top)))):
-            row.set_images(images[part], tuple(short_name(dataset, j) for j in top[part]))
+            row.set_images(images[part], captions[part])
         told = zip(top, weights, strict=True)
         names = "\n".join(f"{long_name(dataset, j)}: {weight:.3g}" for j, weight in told)
         for row in self._users:

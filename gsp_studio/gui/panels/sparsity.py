@@ -6,16 +6,17 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Phase, RunSettings, UnprojectedBasis, View
 from gsp_studio.gui.texts import error_words
 from gsp_studio.gui.theme import Themed, icon
-from gsp_studio.gui.widgets.controls import Button, CheckBox, ElidedLabel, label, reserve
+from gsp_studio.gui.widgets.controls import Button, CheckBox, ElidedLabel, elastic, label, reserve
 from gsp_studio.gui.widgets.slider import SparsitySlider
 from gsp_studio.gui.widgets.sparsity_bars import SparsityBars
 from gsp_studio.gui.widgets.sparsity_input import SparsityInput
+from gsp_studio.gui.widgets.worded import word_label, word_tip
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
@@ -60,9 +61,9 @@ class SparsityPanel(Themed, QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.slider = SparsitySlider()
-        self.slider.setToolTip(_TEACH)
+        word_tip(self.slider, _TEACH)
         self.slider_h = SparsitySlider("Sparsity of the coefficients", ticks=False)
-        self.slider_h.setToolTip(_TEACH_H)
+        word_tip(self.slider_h, _TEACH_H)
         self._input = SparsityInput(
             self.slider, "Target for the average sparsity of the basis, a number from 0 to 1", self
         )
@@ -73,13 +74,15 @@ class SparsityPanel(Themed, QWidget):
         self.bars = SparsityBars()
         self.reset = Button()
         self.refine = CheckBox("Refine")
-        self.refine.setToolTip(_TEACH_REFINE)
+        word_tip(self.refine, _TEACH_REFINE)
         self.refine.setChecked(True)
         self.unlock = Button("Unlock all")
+        self.advice = Button()
         self._read_out = ElidedLabel()
         self._pinned_text = label(muted=True)
         self._shown: DisplayedBasis | None = None
         self._selected = -1
+        self._advised = math.nan
         self._pinned: UnprojectedBasis | None = None
         self._locked: dict[int, float] = {}
         self._phase = Phase.STARTING
@@ -96,6 +99,8 @@ class SparsityPanel(Themed, QWidget):
         self.bars.picked.connect(self._pick)
         self.bars.activated.connect(self._lock)
         self.unlock.clicked.connect(self.unlockRequested)
+        self.advice.clicked.connect(lambda: self._input.enter(self._advised))
+        self.advice.hide()
         self.set_locked({})
         self.set_pinned(None)
 
@@ -139,8 +144,8 @@ class SparsityPanel(Themed, QWidget):
         top.setVerticalSpacing(0)
         top.setColumnStretch(1, 1)
         name, name_h = label("Sparsity of W"), label("of H")
-        name.setToolTip(_TEACH)
-        name_h.setToolTip(_TEACH_H)
+        word_tip(name, _TEACH)
+        word_tip(name_h, _TEACH_H)
         self._own_h = label(muted=True)
         for row, widgets in enumerate(
             ((name, self.slider, self.number, self.reset, self.refine), (name_h, self.slider_h, self.number_h))
@@ -150,14 +155,15 @@ class SparsityPanel(Themed, QWidget):
         top.addWidget(self._own_h, 1, 3, 1, 2)
         each = QHBoxLayout()
         each.setSpacing(16)
-        title = self._bars_title = label("Sparsity per basis image (line: target)", muted=True)
-        title.setToolTip(_TEACH_BARS)
-        self.unlock.setToolTip(_TEACH_BARS)
+        title = self._bars_title = word_label(label(muted=True), "Sparsity per basis image (line: target)")
+        word_tip(title, _TEACH_BARS)
+        word_tip(self.unlock, _TEACH_BARS)
         self.unlock.setFlat(True)
+        each.addWidget(self.advice)
         each.addWidget(title)
         each.addWidget(self.unlock)
-        each.addStretch()
-        each.addWidget(self._pinned_text)
+        self._pinned_text.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        each.addWidget(elastic(self._pinned_text), 1)
         box = QVBoxLayout(self)
         box.setContentsMargins(12, 8, 12, 8)
         box.setSpacing(4)
@@ -232,6 +238,7 @@ class SparsityPanel(Themed, QWidget):
     def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Show the error of this basis, and the sparsity of each image of it."""
         self._shown = shown
+        self._advise(shown)
         if shown is None:
             self._read_out.setText("")
             self.bars.set_bars(np.zeros(0), math.nan)
@@ -240,6 +247,27 @@ class SparsityPanel(Themed, QWidget):
         self.bars.set_bars(shown.sparsities[shown.order], shown.target)
         self._mark_locked()
         self.set_selected(self._selected)
+
+    def _advise(self, shown: DisplayedBasis | None) -> None:
+        """Offer a lower target where many basis images are single pixels."""
+        from gsp_studio.core.diagnosis import is_dusty, single_pixels, target_without_dust
+
+        if shown is not None and shown.is_refining:
+            return  # words that change lay the window out anew, and iterates come many times a second
+        lower = math.nan
+        if shown is not None and is_dusty(shown.sparsities):
+            lower = target_without_dust(shown.sparsities)
+        is_offered = shown is not None and lower < shown.target
+        if shown is not None and is_offered and lower != self._advised:
+            self._advised = lower
+            self.advice.setText(f"Dust: try s = {lower:.2f}")
+            self.advice.setToolTip(
+                f"{single_pixels(shown.sparsities)} of {len(shown.sparsities)} basis images have a single pixel or "
+                f"none:\ns = {shown.target:.2f} is more than these data bear at this rank. {lower:.2f} is the average "
+                "sparsity\nof the others."
+            )
+        if is_offered == self.advice.isHidden():
+            self.advice.setVisible(is_offered)
 
     def set_glimpse(self, glimpse: BasisPreview) -> None:
         """Show the sparsity of each image while the rest of a large basis is still to be computed."""

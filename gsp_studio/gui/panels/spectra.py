@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
-from gsp_studio.gui.dialogs.region import mask_of, sample_at
+from gsp_studio.core.unit_spectra import UNITS, unit_scales
+from gsp_studio.gui.dialogs.question import path_to_write
+from gsp_studio.gui.dialogs.region import mask_of
 from gsp_studio.gui.texts import error_texts
 from gsp_studio.gui.widgets.agreement_words import about_agreement
 from gsp_studio.gui.widgets.component_curves import (
     ChosenSamples,
     about_samples,
     curves_of,
-    normalised,
 )
-from gsp_studio.gui.widgets.controls import Button, CheckBox, ElidedLabel
+from gsp_studio.gui.widgets.controls import Button, CheckBox, ComboBox, ElidedLabel, label
+from gsp_studio.gui.widgets.dataset_pictures import sample_at
 from gsp_studio.gui.widgets.film_strip import FilmStrip
+from gsp_studio.gui.widgets.reference_button import ReferenceButton
 from gsp_studio.gui.widgets.scene_view import SceneView
 from gsp_studio.gui.widgets.spectrum_plot import Curve, SpectrumPlot
 from gsp_studio.gui.widgets.switch import Switch
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
     from gsp_studio.core.truth import Agreement, Truth
     from gsp_studio.gui.panels import Requests
     from gsp_studio.gui.session.session import Session
-    from gsp_studio.gui.state import DisplayedBasis
+    from gsp_studio.gui.state import DisplayedBasis, View
     from gsp_studio.io.dataset import Dataset
 
 _OPEN = "Open a cube, and read its pixels as samples, to see spectra and maps"
@@ -48,17 +52,16 @@ class SpectraPanel(ViewPanel):
     basisPicked = Signal(int)
     errorsRequested = Signal()
     seedsRequested = Signal(object)  # list of Seed
+    unitChosen = Signal(str)  # a key of `UNITS`
     failed = Signal(str, str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(_OPEN, _NO_BASIS, parent=parent)
         self.mode = Switch("What the scene shows", ("Component", "Band", "Error"))
-        self.normalised, self.all = CheckBox("Normalised"), CheckBox("All components")
-        self.reference, self.seed, self.save = Button("Reference"), Button("Use as seed"), Button("Save...")
-        self.references = QMenu(self)
+        self.unit, self.all = ComboBox(), CheckBox("All components")
+        self.reference, self.seed, self.save = ReferenceButton(), Button("Use as seed"), Button("Save...")
         self.strip, self.scene, self.plot = FilmStrip("Maps of the components"), SceneView("Scene"), SpectrumPlot()
         self._facts, self._agreement_words = ElidedLabel(), ElidedLabel()
-        self._session: Session | None = None
         self._dataset: Dataset | None = None
         self._shown: DisplayedBasis | None = None
         self._drawn: DisplayedBasis | None = None
@@ -75,11 +78,15 @@ class SpectraPanel(ViewPanel):
     def _lay_out(self) -> None:
         self.all.setChecked(True)
         self.all.setToolTip("Draw the spectra of all components, or of the selected one alone")
-        self.normalised.setToolTip("Divide each spectrum by its largest value")
+        for key, title in UNITS.items():
+            self.unit.addItem(title, key)
+        self.unit.setAccessibleName("Scale of spectra")
+        self.unit.setToolTip(
+            "Draw each spectrum with a sum, a largest value or a length of 1; coefficients are scaled inversely.\n"
+            "Exports take it over, runs have their own scale."
+        )
         self.seed.setToolTip("Begin the next run with this pixel's spectrum, or the region's mean")
         self.save.setToolTip("Save the curves as SVG, PDF, PNG or CSV")
-        self.reference.setMenu(self.references)
-        self.reference.setToolTip("Compare with reference spectra and abundances")
         top = QHBoxLayout()
         top.setContentsMargins(12, 6, 12, 6)
         top.addWidget(self.mode)
@@ -90,8 +97,9 @@ class SpectraPanel(ViewPanel):
         checks.setContentsMargins(12, 4, 12, 0)
         checks.setSpacing(16)
         checks.addStretch()
-        for check in (self.all, self.normalised):
-            checks.addWidget(check)
+        checks.addWidget(self.all)
+        checks.addWidget(label("Spectra", muted=True))
+        checks.addWidget(self.unit)
         left = QWidget()
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
@@ -115,34 +123,36 @@ class SpectraPanel(ViewPanel):
         box.addWidget(split, 1)
         told = QVBoxLayout()
         told.setContentsMargins(12, 0, 12, 0)
-        for words in (self._facts, self._agreement_words):
-            told.addWidget(words)
+        for each in (self._facts, self._agreement_words):
+            told.addWidget(each)
         box.addLayout(told)
         self._stack.addWidget(full)
         self.setFocusProxy(self.strip)
 
     def _wire(self) -> None:
         self.mode.chosen.connect(lambda _: self._draw())
-        for check in (self.all, self.normalised):
-            check.toggled.connect(lambda _: self._draw())
+        self.all.toggled.connect(lambda _: self._draw())
+        self.unit.activated.connect(lambda _: self.unitChosen.emit(self.unit.currentData()))
         self.strip.picked.connect(self.basisPicked)
         self.scene.pixelPicked.connect(self.set_pixel)
         self.scene.regionDrawn.connect(self.set_region)
         self.plot.bandPicked.connect(self.set_band)
         self.seed.clicked.connect(lambda _=False: self._make_seed())
         self.save.clicked.connect(lambda _=False: self._ask_save())
-        self.references.aboutToShow.connect(self._fill_references)
 
     def attach(self, session: Session, window: Requests) -> None:
         """Show the state of a session, and change it as the user asks."""
-        self._session = session
         self.asked.connect(window.open_data)
         session.activity.changed.connect(self.set_activity)
         session.datasetChanged.connect(self.set_dataset)
         session.display.shownChanged.connect(self.set_shown)
         session.display.selectionChanged.connect(self.set_selected)
         session.analyses.errorsFound.connect(self.set_errors)
+        session.display.viewChanged.connect(self.set_view)
+        display = session.display
+        self.unitChosen.connect(lambda unit: display.set_view(replace(display.view, spectra=unit)))
         session.reference.changed.connect(self.set_truth)
+        self.reference.asked.connect(session.reference.load)
         self.basisPicked.connect(session.display.select)
         self.errorsRequested.connect(session.analyses.find_errors)
         self.seedsRequested.connect(session.seeds.add)
@@ -157,9 +167,10 @@ class SpectraPanel(ViewPanel):
         self._dataset, self._has_data = dataset, True
         self._basis = self._band = 0
         self._place = self._region = None
-        self._empty_words = (_OPEN, "", _NO_BASIS if dataset.grid is not None else _NO_SCENE)
+        self.set_running(_NO_BASIS if dataset.grid is not None else _NO_SCENE)
         self._axis = spectral_axis(dataset)
         self.plot.set_axis(*self._axis)
+        self.reference.set_dataset(dataset)
         self.set_shown(None)
         self.set_activity("")
 
@@ -176,6 +187,11 @@ class SpectraPanel(ViewPanel):
         if basis >= 0 and basis != self._basis:
             self._basis = basis
             self._draw()
+
+    def set_view(self, view: View) -> None:
+        """Scale spectra, and inversely their coefficients, as this view says."""
+        self.unit.setCurrentIndex(self.unit.findData(view.spectra))
+        self._draw()
 
     def set_pixel(self, row: int, column: int) -> None:
         """Show the spectrum of a pixel and its fit."""
@@ -221,10 +237,10 @@ class SpectraPanel(ViewPanel):
         self.scene.set_pixel(self._place)
         self.scene.set_region(self._region)
         self.plot.set_curves(self._curves(dataset, shown))
-        self.plot.set_title("normalised" if self.normalised.isChecked() else "intensity")
+        self.plot.set_title(self._title)
         self.plot.set_band(self._band if self.mode.index() == BAND else -1)
         self.seed.setEnabled(self._place is not None or self._region is not None)
-        words = about_samples(dataset, shown, self._samples(dataset))
+        words = about_samples(dataset, shown, self._samples(dataset), self._basis, self.unit.currentData())
         if self.mode.index() == BAND:
             words = "  ·  ".join(filter(None, (dataset.axis("band").text_at(self._band), words)))
         self._facts.setText(words or _HINT)
@@ -232,7 +248,8 @@ class SpectraPanel(ViewPanel):
         self._agreement_words.setVisible(self._truth is not None)
 
     def _scene(self, dataset: Dataset, shown: DisplayedBasis) -> Array:
-        row: Array = np.asarray(shown.H)[self._basis, None]
+        scale = unit_scales(shown.W[:, self._basis, None], self.unit.currentData())
+        row: Array = np.asarray(shown.H)[self._basis, None] * scale
         of, errors = self._errors
         if self.mode.index() == BAND:
             row = np.asarray(dataset.X[[self._band], :])
@@ -257,8 +274,13 @@ class SpectraPanel(ViewPanel):
         wanted = range(shown.W.shape[1]) if self.all.isChecked() else range(self._basis, self._basis + 1)
         agreement = self._agreement_of(shown)
         references = None if self._truth is None or agreement is None else (self._truth, agreement)
-        curves = curves_of(dataset, shown, chosen, wanted, self._basis, references)
-        return normalised(curves) if self.normalised.isChecked() else curves
+        return curves_of(dataset, shown, chosen, wanted, self._basis, references, self.unit.currentData())
+
+    @property
+    def _title(self) -> str:
+        """What the values of the curves are."""
+        unit = self.unit.currentData()
+        return "intensity" if unit == "none" else f"spectrum, {UNITS[unit]}"
 
     def _agreement_of(self, shown: DisplayedBasis) -> Agreement | None:
         if self._truth is not None and self._agreement[0] is not shown:
@@ -290,37 +312,20 @@ class SpectraPanel(ViewPanel):
             return
         self.seedsRequested.emit([seed])
 
-    def _fill_references(self) -> None:
-        menu, dataset, session = self.references, self._dataset, self._session
-        menu.clear()
-        if dataset is None or session is None:
-            return
-        load = session.reference.load
-        menu.addAction(f"M and A, or the like, in {Path(dataset.source).name}", lambda: load(":"))
-        menu.addAction("From a &file...", self._ask_reference)
-        menu.addAction("&None", session.reference.clear)
-
-    def _ask_reference(self) -> None:
-        folder = "" if self._dataset is None else str(Path(self._dataset.source).parent)
-        chosen, _ = QFileDialog.getOpenFileName(self, "Reference spectra or abundances", folder, "All files (*)")
-        if chosen and self._session is not None:
-            self._session.reference.load(chosen)
-
     def _ask_save(self) -> None:
         kinds = "SVG (*.svg);;PDF (*.pdf);;PNG (*.png);;CSV (*.csv)"
         chosen, kind = QFileDialog.getSaveFileName(self, "Save the curves", "spectra.svg", kinds)
-        if chosen:
-            path = Path(chosen)
-            self.save_curves(path if path.suffix else path.with_suffix(kind.rpartition("*")[2].rstrip(")")))
+        path = path_to_write(self, chosen, kind.rpartition("*")[2].rstrip(")"))
+        if path is not None:
+            self.save_curves(path)
 
     def save_curves(self, path: Path) -> None:
         """Write the curves on the screen into a file, by its suffix."""
         from gsp_studio.io.spectra import write_curves
 
-        title = "normalised" if self.normalised.isChecked() else "intensity"
         curves = [(curve.name, curve.values, curve.colour, curve.is_dashed) for curve in self.plot.curves]
         try:
-            write_curves(path, self._axis[0], (self._axis[1], title), curves)
+            write_curves(path, self._axis[0], (self._axis[1], self._title), curves)
         except ValueError as error:
             self.failed.emit(*error_texts(error, is_loss=True))
 

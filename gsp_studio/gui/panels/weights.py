@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,22 +22,22 @@ from gsp_studio.core.weighting import Box
 from gsp_studio.gui.state import DisplayedBasis
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.basis_pair import BasisPair
-from gsp_studio.gui.widgets.brush_bar import BrushBar
-from gsp_studio.gui.widgets.controls import Button, label
+from gsp_studio.gui.widgets.controls import Button, ElidedLabel, label
+from gsp_studio.gui.widgets.load_button import LoadButton
 from gsp_studio.gui.widgets.paint_history import PaintHistory, edit_between
-from gsp_studio.gui.widgets.paint_view import Brush, PaintView
 from gsp_studio.gui.widgets.preset_bar import Preset, PresetBar
 from gsp_studio.gui.widgets.view_panel import ViewPanel
-from gsp_studio.gui.widgets.weight_legend import WeightLegend
+from gsp_studio.gui.widgets.weight_surface import WeightSurface
+from gsp_studio.gui.widgets.worded import Worded, word_tip
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
     from gsp_studio.gui.session.session import Session
     from gsp_studio.io.dataset import Dataset
+    from gsp_studio.io.mask_text import KeptMask
 
 
 _OPEN = "Open your images to say which pixels matter"
-_HINT = "Paint high weights where the basis should have no pixels"
 _TEACH = (
     "The cost of a pixel to a basis image. Paint high weights where the basis should have no pixels;\n"
     "erase to lower them again. The right button does the other of the two.\n"
@@ -47,7 +46,7 @@ _TEACH = (
 
 
 class WeightsPanel(Themed, ViewPanel):
-    """Edits one weight a pixel; `weightsChanged` brings them in the data set's pixel order, None where all are equal.
+    """Edits one weight a pixel, or a band; `weightsChanged` brings them in the data's order, None where all are equal.
 
     Only the user's hand makes signals. Edits can be undone until a setter brings other weights than an edit back or on,
     or another data set.
@@ -59,12 +58,14 @@ class WeightsPanel(Themed, ViewPanel):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(_OPEN, parent=parent)
-        self.canvas, self.pair = PaintView(), BasisPair()
-        self.bar = BrushBar()
+        self.surface, self.pair = WeightSurface(), BasisPair()
+        self.canvas, self.bar = self.surface.canvas, self.surface.bar
         self.undo_button, self.redo_button = Button(), Button()
-        self.presets = PresetBar()
-        self.mean_button, self.residual_button = Button("Mean image"), Button("Residual")
-        self._under_pointer, self._help = label(_HINT), label("Keys", muted=True)
+        self.presets, self.load = PresetBar(), LoadButton()
+        self.mean_button, self.residual_button = Button(), Button("Residual")
+        Worded(self.mean_button, Button.setText, "Mean image")
+        self._under_pointer, self._help = ElidedLabel(self.surface.hint), label("Keys", muted=True)
+        self._mask_words = label(muted=True)
         self._dataset: Dataset | None = None
         self._mean: Array | None = None
         self._residual: Array | None = None
@@ -93,14 +94,14 @@ class WeightsPanel(Themed, ViewPanel):
             (self.residual_button, "Paint on the mean squared residual of the basis: bright is where the error is"),
         ):
             button.setCheckable(True)
-            button.setToolTip(said)
+            word_tip(button, said)
             grounds.addButton(button)
         self.mean_button.setChecked(True)
-        self.canvas.setAccessibleDescription(_TEACH)
-        self._help.setToolTip(_TEACH)
+        Worded(self.surface.painting, QWidget.setAccessibleDescription, _TEACH)
+        word_tip(self._help, _TEACH)
 
     def _lay_out(self) -> None:
-        tools = _row(self.bar)
+        tools = _row(self.bar, self.surface.curve_bar)
         tools.addStretch()
         tools.addWidget(self._help)
         starts = _row(self.presets)
@@ -109,14 +110,16 @@ class WeightsPanel(Themed, ViewPanel):
         starts.addWidget(self.redo_button)
         ground = _row(self.mean_button, self.residual_button)
         ground.addStretch()
-        ground.addWidget(WeightLegend())
+        ground.addWidget(self.surface.legend)
         left, right = QWidget(), self.pair
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addWidget(self.canvas, 1)
+        column.addWidget(self.surface, 1)
         column.addLayout(ground)
-        column.addWidget(self._under_pointer)
+        below = _row(self._under_pointer, self._mask_words, self.load)
+        below.setStretch(0, 1)
+        column.addLayout(below)
         split = QSplitter(Qt.Orientation.Horizontal)
         split.setChildrenCollapsible(False)
         split.setHandleWidth(8)
@@ -132,13 +135,12 @@ class WeightsPanel(Themed, ViewPanel):
         box.addLayout(starts)
         box.addWidget(split, 1)
         self._stack.addWidget(full)
+        self.setFocusProxy(self.canvas)
 
     def _wire(self) -> None:
-        self.canvas.painted.connect(self._later.start)
-        self.canvas.strokeEnded.connect(self._keep_stroke)
-        self.canvas.hovered.connect(self._tell_pixel)
-        self.canvas.brushRequested.connect(self._show_brush)
-        self.bar.edited.connect(self.canvas.set_brush)
+        self.surface.painted.connect(self._later.start)
+        self.surface.strokeEnded.connect(self._keep_stroke)
+        self.surface.hovered.connect(self._tell_pixel)
         self.undo_button.clicked.connect(self.undo)
         self.redo_button.clicked.connect(self.redo)
         self.mean_button.clicked.connect(self._show_ground)
@@ -159,6 +161,9 @@ class WeightsPanel(Themed, ViewPanel):
         self.basisPicked.connect(session.display.select)
         self.weightsChanged.connect(session.settings.set_weights)
         self.strokeEnded.connect(session.settings.settle_weights)
+        session.entries.maskChanged.connect(self.set_mask)
+        self.load.weightsAsked.connect(session.entries.load_weights)
+        self.load.maskAsked.connect(session.entries.load_mask)
 
     def tint(self) -> None:
         """Take the colours of the theme in force."""
@@ -173,13 +178,16 @@ class WeightsPanel(Themed, ViewPanel):
         self._dataset = dataset
         self._mean = self._residual = None
         self._later.stop()
-        height, width = dataset.image_shape
-        self.canvas.set_weights(np.full((height, width), weighting.FLOOR))
+        self.surface.set_dataset(dataset)
+        self.canvas = self.surface.canvas
+        self._under_pointer.setText(self.surface.hint)
+        self._help.setVisible(dataset.grid is None)
+        self.presets.set_is_row(dataset.grid is not None)
+        self.load.set_dataset(dataset)
+        self.canvas.set_weights(np.full(dataset.image_shape, weighting.FLOOR))
         self._sent = None
         self._history.clear()
         self.pair.set_dataset(dataset)
-        self.bar.set_largest(max(height, width))
-        self._show_brush(replace(self.canvas.brush, diameter=max(1.0, round(max(height, width) / 6))))
         self._show_ground()
         self._show_history()
         self._stack.setCurrentIndex(1)
@@ -212,6 +220,12 @@ class WeightsPanel(Themed, ViewPanel):
         self.canvas.set_weights(image)
         self._sent = weights
         self._show_history()
+
+    def set_mask(self, mask: KeptMask | None) -> None:
+        """Say which entries the next runs leave out; None: none."""
+        self.load.set_mask(mask)
+        self._mask_words.setText("" if mask is None else f"mask {mask.name}: {100 * mask.share:.3g} % of the entries")
+        self._mask_words.setToolTip("The next runs leave these entries out; the slider's own fits see all")
 
     def set_bases(self, plain: DisplayedBasis | None, weighted: DisplayedBasis | None) -> None:
         """Show what the plain and the weighted projection make of the same basis; None for none yet.
@@ -251,15 +265,13 @@ class WeightsPanel(Themed, ViewPanel):
         if self._dataset is not None:
             self.canvas.set_background(images[self.residual_button.isChecked()])
 
-    def _show_brush(self, brush: Brush) -> None:
-        self.canvas.set_brush(self.bar.set_brush(brush))
-
     def _tell_pixel(self, row: int, column: int) -> None:
         if row < 0 or self._dataset is None:
-            self._under_pointer.setText(_HINT)
+            self._under_pointer.setText(self.surface.hint)
         else:
             weight = self.canvas.weights[row, column]
-            self._under_pointer.setText(f"row {row + 1}, column {column + 1}  ·  weight {weight:.3f}")
+            place = self.surface.place_words(self._dataset, row, column)
+            self._under_pointer.setText(f"{place}  ·  weight {weight:.3f}")
 
     # Edits
 

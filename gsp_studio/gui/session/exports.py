@@ -11,8 +11,10 @@ from gsp_studio.gui.jobs.application import ApplyJob, ApplyRequest
 from gsp_studio.gui.jobs.export import ExportJob, ExportRequest
 from gsp_studio.gui.texts import error_texts
 from gsp_studio.io.export.options import ExportOptions
+from gsp_studio.nouns import IMAGES
 
 if TYPE_CHECKING:
+    from gsp_studio.core.truth import Truth
     from gsp_studio.gui.state import RunEntry
     from gsp_studio.io.dataset import Dataset
 
@@ -23,6 +25,8 @@ class Exports(ExportJob):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._dataset: Dataset | None = None
+        #: Reference that exported runs are compared with.
+        self._truth: Truth | None = None
         self._application = ApplyJob(self)
         self._application.failed.connect(self.failed)
         self._application.logged.connect(self.logged)
@@ -38,9 +42,18 @@ class Exports(ExportJob):
         if self._dataset is not None:
             self._application.submit(ApplyRequest(Path(path), Path(directory), self._dataset, entry))
 
+    @property
+    def is_applying(self) -> bool:
+        """Whether a basis is being applied to other images."""
+        return self._application.is_busy
+
     def set_dataset(self, dataset: Dataset) -> None:
         """Export runs of these data from now on."""
         self._dataset = dataset
+
+    def set_truth(self, truth: Truth | None) -> None:
+        """Export runs beside this reference from now on; None with none."""
+        self._truth = truth
 
     @property
     def extras(self) -> dict[str, tuple[str, str]]:
@@ -49,14 +62,15 @@ class Exports(ExportJob):
 
         has_pictures = self._dataset is not None and self._dataset.whole is not None
         offered = {name: extra for name, extra in EXTRAS.items() if name != "pictures" or has_pictures}
-        return {name: (extra.title, extra.what) for name, extra in offered.items()}
+        nouns = IMAGES if self._dataset is None else self._dataset.nouns
+        return {name: (extra.title, nouns.of(extra.what)) for name, extra in offered.items()}
 
     def export(self, directory: str | Path, entry: RunEntry | None, parts: ExportOptions | None = None) -> None:
         """Write a run into a folder, in the background; by default all of its parts."""
         if self._dataset is None or entry is None:
             self.failed.emit("There is no run to export yet; press Run first.", "")
             return
-        self.submit(ExportRequest(Path(directory), self._dataset, entry, parts or ExportOptions()))
+        self.submit(ExportRequest(Path(directory), self._dataset, entry, parts or ExportOptions(), truth=self._truth))
 
     def replace(self, request: ExportRequest) -> None:
         """Carry out an export whose folder holds another run, which goes."""

@@ -214,7 +214,7 @@ class LiveRun(QObject):
             self._apply(edit)
         # What orders the tiles comes after the first few iterates; no tile moves from then on.
         order = None if it.n_iter <= _YOUNG else self._order
-        shown = shown_of(it, it.target, it.target_h, order, self._name, runner.params.weights)
+        shown = shown_of(it, it.target, it.target_h, order, self._name, runner.params)
         self._order = shown.order
         self.iterated.emit(shown)
 

@@ -235,9 +235,10 @@ def _refined_frame(it: Iterate | Result, frame: DisplayedBasis, runner: Runner, 
 
     s, s_h = choice.params.sparsity, choice.params.sparsity_h
     target_h = math.nan if s_h is None else s_h
-    shown = shown_of(it, s, target_h, frame.order, frame.origin, runner.spec.params.weights)
+    shown = shown_of(it, s, target_h, frame.order, frame.origin, runner.spec.params)
     projected = frame.projected if frame.iterations else frame.error
-    return replace(shown, baseline=frame.baseline, projected=projected, iterations=it.n_iter, is_refining=True)
+    shown = replace(shown, baseline=frame.baseline, projected=projected, seeds=frame.seeds)
+    return replace(shown, iterations=it.n_iter, is_refining=True)
 
 
 def _are_targets(choice: RunSettings, s: float, s_h: float | None) -> bool:

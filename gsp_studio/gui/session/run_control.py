@@ -12,6 +12,7 @@ from gsp_studio.gui.state import Phase
 from gsp_studio.gui.texts import about_run, error_texts
 
 if TYPE_CHECKING:
+    from gsp_studio.arrays import Array
     from gsp_studio.core.seeds import Seed
     from gsp_studio.engine.run import Outcome
     from gsp_studio.engine.runner import Runner
@@ -47,13 +48,13 @@ class RunControl(QObject):
 
     # The run that is going
 
-    def run(self, dataset: Dataset, seeds: Sequence[Seed] = ()) -> None:
-        """Start a run of what is set, with these seeds."""
+    def run(self, dataset: Dataset, seeds: Sequence[Seed] = (), mask: Array | None = None) -> None:
+        """Start a run of what is set, with these seeds, and without the entries (m, n) that a mask leaves out."""
         from gsp_studio.gui.jobs.compute import new_run
 
         settings = self._settings
         try:
-            runner = new_run(dataset, settings.choice, settings.weights, settings.scheduler, seeds)
+            runner = new_run(dataset, settings.choice, settings.weights, settings.scheduler, seeds, mask)
         except ValueError as error:
             self.failed.emit(*error_texts(error))
         else:

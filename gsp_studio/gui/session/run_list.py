@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.texts import remark_words
+from gsp_studio.nouns import IMAGES
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Record
@@ -34,6 +35,8 @@ class RunList(QObject):
         self.entries: tuple[RunEntry, ...] = ()
         #: Of the run on the screen, -1 where none is.
         self.index = -1
+        #: Of the data.
+        self.nouns = IMAGES
 
     @property
     def current(self) -> RunEntry | None:
@@ -95,7 +98,7 @@ class RunList(QObject):
         if entry is not None and remarks != entry.remarks:
             changed = self._replace(replace(entry, remarks=remarks))
             self.noted.emit(changed)
-            self.edited.emit(remark_words(entry, changed))
+            self.edited.emit(remark_words(entry, changed, self.nouns))
 
     def remark_run(self, number: int, remarks: Annotations) -> None:
         """The same by the number of the run, which may be gone."""

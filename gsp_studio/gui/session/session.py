@@ -9,7 +9,6 @@ meanwhile is dropped: its runner is dropped, its requests are discarded.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from gsp_studio.gui.session.basis import PinnedBasis
 from gsp_studio.gui.session.course import Course
 from gsp_studio.gui.session.dataset_loader import DatasetLoader
 from gsp_studio.gui.session.display import Display
+from gsp_studio.gui.session.entries import Entries
 from gsp_studio.gui.session.exports import Exports
 from gsp_studio.gui.session.live_run import LiveRun
 from gsp_studio.gui.session.reference import Reference
@@ -29,13 +29,15 @@ from gsp_studio.gui.session.refined_run import RefinedRun
 from gsp_studio.gui.session.restoration import Restoration
 from gsp_studio.gui.session.run_control import RunControl
 from gsp_studio.gui.session.run_list import RunList
+from gsp_studio.gui.session.run_stability import RunStability
 from gsp_studio.gui.session.seed_list import SeedList
 from gsp_studio.gui.session.settings import Settings
 from gsp_studio.gui.session.slider import Slider
 from gsp_studio.gui.session.undo import UndoHistory
 from gsp_studio.gui.session.warm_fit import WarmFit
 from gsp_studio.gui.state import Capabilities, Phase, RunEntry
-from gsp_studio.gui.texts import about_data, about_stability
+from gsp_studio.gui.texts import about_data
+from gsp_studio.nouns import IMAGES, Nouns
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset, LoadOptions
@@ -62,13 +64,15 @@ class Session(QObject):
         self.basis, self.warm_fit, self.loader = PinnedBasis(self), WarmFit(self), DatasetLoader(self)
         self.live, self.course, self.runs = LiveRun(self), Course(self), RunList(self)
         self.analyses, self.exports = Analyses(self), Exports(self)
-        self.seeds, self.reference = SeedList(self), Reference(self)
+        self.seeds, self.reference, self.entries = SeedList(self), Reference(self), Entries(self)
+        self._of_data = (self.exports, self.seeds, self.reference, self.entries)
         self.slider = Slider(self.settings, self.basis, self.warm_fit, self.display, self)
         self.control = RunControl(self.settings, self.live, self.course, self.runs, self)
         self.refined = RefinedRun(self.settings, self.display, self.basis, self.slider, self.runs, self.control)
+        self.stability = RunStability(self.runs, self.analyses, self.display, self)
         self.restoration = Restoration(self.settings, self.basis, self.slider, self.runs, self.control)
-        of_undo = (self.settings, self.display, self.basis, self.slider, self.runs, self.control, self.seeds)
-        self.undo = UndoHistory(*of_undo, self)
+        of_undo = (self.settings, self.display, self.basis, self.slider, self.runs, self.control)
+        self.undo = UndoHistory(*of_undo, self.seeds, self.entries, self)
         self._startup = Startup(self)
         self._startup.ready.connect(self._become_ready)
         self._startup.failed.connect(self._fail_to_start)
@@ -89,18 +93,20 @@ class Session(QObject):
         for stops in (self.warm_fit.retire, self.basis.drop_refinement, self.basis.path.hold):
             control.starting.connect(stops)
         control.shown.connect(self._show_run)
-        self.runs.changed.connect(lambda *_: analyses.keep_check_of(self.runs.current))
         for compared in (self.runs.changed, display.shownChanged):
             compared.connect(lambda *_: analyses.find_residual(self.runs.current))
-        analyses.stabilityFound.connect(lambda of, found: self._tell_stability(self.runs.keep_stability(of, found)))
         self.loader.opened.connect(self._opened)
         self.seeds.changed.connect(lambda seeds: self.settings.make_room(len(seeds)))
+        self.reference.changed.connect(self.exports.set_truth)
+        self.entries.weightsRead.connect(self.settings.load_weights)
         for doing in (self.loader, self.warm_fit, self.basis, analyses, self.exports, self.seeds):
             doing.activityChanged.connect(self.activity.set)
-        for failing in (control, live, self.warm_fit, self.basis, analyses, self.exports, self.seeds, self.reference):
+        for solving in (control, live):
+            solving.failed.connect(lambda sentence, details: self.failed.emit(self.nouns.of(sentence), details))
+        for failing in (self.warm_fit, self.basis, analyses, *self._of_data):
             failing.failed.connect(self.failed)
-        said = (control, live, self.basis, self.course, self.loader, analyses, self.exports, self.seeds, self.reference)
-        for logging in (self.settings, *said):
+        said = (self.settings, self.stability, control, live, self.basis, self.course, self.loader, analyses)
+        for logging in (*said, *self._of_data):
             logging.logged.connect(self.logged)
 
     # Start and end
@@ -138,8 +144,7 @@ class Session(QObject):
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""
         self._timer.stop()
-        parts = (self.live, self.warm_fit, self.basis, self.analyses, self.exports, self.seeds, self.reference)
-        ended = [part.close(timeout) for part in parts]
+        ended = [part.close(timeout) for part in (self.live, self.warm_fit, self.basis, self.analyses, *self._of_data)]
         ended.append(self._startup.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
         ended.append(self.loader.close(timeout))
         return all(ended)
@@ -151,6 +156,11 @@ class Session(QObject):
             self.phaseChanged.emit(phase)
 
     # Data
+
+    @property
+    def nouns(self) -> Nouns:
+        """What texts call these data."""
+        return IMAGES if self.dataset is None else self.dataset.nouns
 
     def open(self, path: str | Path, options: LoadOptions | None = None) -> None:
         """Open a data set in the background; a layout that has to be guessed is shown first."""
@@ -169,9 +179,9 @@ class Session(QObject):
         """Show another data set; runs of the former one go with it."""
         self.datasetLeaving.emit()
         self.warm_fit.retire()
-        for part in (self.analyses, self.exports, self.seeds, self.reference):
+        for part in (self.analyses, *self._of_data):
             part.set_dataset(dataset)
-        self.dataset = dataset
+        self.dataset, self.runs.nouns = dataset, dataset.nouns
         self.runs.clear()
         self.settings.begin_anew(dataset)
         self.datasetChanged.emit(dataset)
@@ -189,7 +199,7 @@ class Session(QObject):
     def run(self) -> None:
         """Start a run of what is set on the present data."""
         if self.dataset is not None and self.phase is Phase.IDLE:
-            self.control.run(self.dataset, self.seeds.seeds)
+            self.control.run(self.dataset, self.seeds.seeds, self.entries.missing)
 
     def run_or_pause(self) -> None:
         """Run when idle, pause when running, go on when paused."""
@@ -215,7 +225,7 @@ class Session(QObject):
         elif self.basis.path.is_working and self.basis.path.stop():
             self.logged.emit("The solved path was stopped; its points are kept.")
         elif self.analyses.stability_check.cancel():
-            self.logged.emit("The check of the basis images was cancelled.")
+            self.logged.emit(f"The check of the {self.nouns.bases} was cancelled.")
         else:
             self.loader.cancel()
 
@@ -230,15 +240,3 @@ class Session(QObject):
         pinned, shown = self.basis.pinned, self.display.shown
         if pinned is not None and shown is not None and len(shown.order) == pinned.W.shape[1]:
             self.analyses.pair(pinned, shown.order, self.settings.params.sparsity, self.settings.weights)
-
-    def check_stability(self) -> None:
-        """Ask what further seeds make of the run on the screen, which is kept with the run."""
-        entry = self.runs.current
-        if entry is not None and entry.stability is not None:
-            self._tell_stability(entry)
-        elif entry is not None:
-            self.analyses.check_stability(entry)
-
-    def _tell_stability(self, entry: RunEntry) -> None:
-        self.display.set_view(replace(self.display.view, spread=True))
-        self.logged.emit(about_stability(entry))

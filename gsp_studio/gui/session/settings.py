@@ -39,6 +39,8 @@ class Settings(QObject):
         #: A run is going on: nothing but its targets and weights can be changed.
         self.is_fixed = False
         self._proposed: Proposal | None = None
+        #: A rank that the data at hand cannot have, and the one that they got in its place.
+        self._lowered: tuple[int, int] | None = None
 
     @property
     def params(self) -> Params:
@@ -71,13 +73,28 @@ class Settings(QObject):
             rank, sparsity = usual.rank, usual.sparsity
         self._proposed = proposal_for(dataset)
         if self._proposed is not None:
-            rank, sparsity = self._proposed.rank, self._proposed.sparsity
+            rank, sparsity, self._lowered = self._proposed.rank, self._proposed.sparsity, None
             self.logged.emit(f"{self._proposed.why[:1].upper()}{self._proposed.why[1:]}.")
-        rank = max(1, min(rank, *dataset.X.shape))
+        rank = self._possible_rank(rank, min(dataset.X.shape))
         changes: dict[str, Any] = {"sparsity_h": None, "rank": rank, "sparsity": sparsity}
         if not isinstance(dataset.X, np.ndarray):  # they stay in their file, where nothing can be left out
             changes["held_out"] = 0.0
         self.take(self.choice.with_params(**changes))
+
+    def _possible_rank(self, rank: int, most: int) -> int:
+        """A rank for data that can have `most`; that of before smaller data came, once there are larger ones.
+
+        Half of what is possible: with as many basis images as images, each may copy one.
+        """
+        if self._lowered is not None and rank == self._lowered[1]:
+            rank = self._lowered[0]
+        self._lowered = None
+        if rank <= most:
+            return rank
+        lower = max(1, most // 2)
+        self._lowered = rank, lower
+        self.logged.emit(f"Rank {lower} is proposed: {rank} is more than these data can have, {most}.")
+        return lower
 
     def set_choice(self, choice: RunSettings) -> None:
         """Take what the model panel says."""
@@ -124,6 +141,11 @@ class Settings(QObject):
             self.weights = weights
             self.weightsChanged.emit(weights)
             self.weightsSet.emit()
+
+    def load_weights(self, weights: Array) -> None:
+        """Set weights at once: a step of its own."""
+        self.set_weights(weights if np.ptp(weights) > 0 else None)
+        self.settle_weights()
 
     def settle_weights(self) -> None:
         """The brush was lifted."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from gsp_studio.nouns import IMAGES
+
 if TYPE_CHECKING:
     from gsp_studio.arrays import Array
     from gsp_studio.core.results import Result
@@ -35,7 +37,7 @@ class Slider(QObject):
         #: No run is going on, and there are data.
         self.is_free = False
         #: The targets have been moved since the basis was pinned.
-        self._is_moved = False
+        self.is_moved = False
         settings.choiceChanged.connect(basis.path.set_choice)
         settings.choiceSet.connect(self._follow_choice)
         settings.targetsSet.connect(self._follow_targets)
@@ -60,7 +62,7 @@ class Slider(QObject):
         """Pin another basis, its tiles in this order; None: none. Nothing is selected that it does not have."""
         if pinned is not None and max(self._display.marked, default=-1) >= pinned.W.shape[1]:
             self._display.move_marks(())
-        self._is_moved = False
+        self.is_moved = False
         self._basis.pin(pinned, self._dataset, order)
 
     def _project(self) -> None:
@@ -69,7 +71,7 @@ class Slider(QObject):
     def _show(self, shown: DisplayedBasis) -> None:
         if self.is_free:
             self._display.show(shown)
-            if self._is_moved:
+            if self.is_moved:
                 self._refine(is_at_rest=False)
 
     def _show_refined(self, shown: DisplayedBasis) -> None:
@@ -109,7 +111,7 @@ class Slider(QObject):
 
     def _follow_targets(self) -> None:
         if self.is_free:
-            self._is_moved = True
+            self.is_moved = True
             self._project()
 
     def _follow_switch(self, on: bool) -> None:
@@ -158,7 +160,8 @@ class Slider(QObject):
             self._project()
             if self._basis.refinement.latest is not None:
                 self._basis.settle()  # the others are solved for anew
-            self.edited.emit("locked basis images")
+            nouns = IMAGES if self._dataset is None else self._dataset.nouns
+            self.edited.emit(f"locked {nouns.bases}")
 
     # Where the basis comes from
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gsp_studio.core.seeds import Seed
     from gsp_studio.gui.session.basis import PinnedBasis
     from gsp_studio.gui.session.display import Display
+    from gsp_studio.gui.session.entries import Entries
     from gsp_studio.gui.session.run_control import RunControl
     from gsp_studio.gui.session.run_list import RunList
     from gsp_studio.gui.session.seed_list import SeedList
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.solutions import RefinementState
     from gsp_studio.gui.state import UnprojectedBasis
     from gsp_studio.io.annotations import Annotations
+    from gsp_studio.io.mask_text import KeptMask
 
 #: Steps that are kept, and bytes of the bases in them that are in memory for them alone.
 _DEPTH, MOST_BYTES = 200, 512 << 20
@@ -40,6 +42,7 @@ class Snapshot:
     choice : RunSettings
     weights : ndarray (m,) or None
     seeds : tuple of Seed
+    mask : KeptMask or None
     locked : dict of basis image to sparsity
     marked : tuple of int
         The selected basis images.
@@ -64,6 +67,7 @@ class Snapshot:
     choice: RunSettings
     weights: Array | None
     seeds: tuple[Seed, ...]
+    mask: KeptMask | None
     locked: dict[int, float]
     marked: tuple[int, ...]
     view: View
@@ -81,6 +85,7 @@ class Snapshot:
         return (
             self.weights is other.weights
             and self.seeds is other.seeds
+            and self.mask is other.mask
             and self.pinned is other.pinned
             and self.choice == other.choice
             and self.locked == other.locked
@@ -117,11 +122,12 @@ class UndoHistory(QObject):
         runs: RunList,
         control: RunControl,
         seeds: SeedList,
+        entries: Entries,
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._settings, self._display, self._basis, self._slider = settings, display, basis, slider
-        self._runs, self._control, self._seeds = runs, control, seeds
+        self._runs, self._control, self._seeds, self._entries = runs, control, seeds, entries
         self.stack = QUndoStack(self)
         self.stack.setUndoLimit(_DEPTH)
         self._is_restoring = False
@@ -129,7 +135,7 @@ class UndoHistory(QObject):
         self._idle: Snapshot | None = None
         self._last = self._read()
         told = (settings.settled, settings.edited, display.edited, slider.edited, runs.edited, control.edited)
-        for edited in (*told, seeds.edited):
+        for edited in (*told, seeds.edited, entries.edited):
             edited.connect(self._note)
         for found in (basis.projected, basis.refined, slider.fitted):
             found.connect(lambda *_: self._see())
@@ -141,6 +147,7 @@ class UndoHistory(QObject):
             choice=settings.choice,
             weights=settings.weights,
             seeds=self._seeds.seeds,
+            mask=self._entries.mask,
             locked=basis.locked,
             marked=display.marked,
             view=display.view,
@@ -217,6 +224,7 @@ class UndoHistory(QObject):
         self._display.set_view(to.view)
         self._runs.set_deleted(to.deleted)
         self._seeds.show(to.seeds)
+        self._entries.show_mask(to.mask)
         for number, remarks in to.remarks.items():
             self._runs.remark_run(number, remarks)
         if not self._slider.is_free:

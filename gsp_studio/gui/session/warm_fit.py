@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.gui.jobs.short_fit import ShortFit
+from gsp_studio.gui.texts import plural
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Outcome
@@ -56,7 +57,9 @@ class WarmFit(QObject):
             self._fit.start(new_warm_fit(dataset.X, choice))
         except ValueError:
             return  # the model panel shows what is wrong, and Run says it: no dialog while a number is typed
-        self.activityChanged.emit(f"fitting {choice.params.rank} basis images for the slider")
+        self.activityChanged.emit(
+            f"fitting {plural(choice.params.rank, dataset.nouns.basis, dataset.nouns.bases)} for the slider"
+        )
 
     def retire(self) -> None:
         """Drop the fit under way, and one that would come."""

@@ -13,11 +13,13 @@ from gsp_studio.gui.texts import error_texts, plural
 if TYPE_CHECKING:
     from gsp_studio.gui.jobs.task_queue import TaskQueue
     from gsp_studio.gui.session.session import Session
-    from gsp_studio.gui.state import RunEntry
+    from gsp_studio.gui.state import Phase, RunEntry
     from gsp_studio.io.recovery import Recovery
 
 #: Milliseconds between looks at what has changed.
 AUTOSAVE_MS = 30_000
+#: Milliseconds of a run until it is written for the first time: half a minute would lose a run that is killed early.
+FIRST_RUN_MS = 3_000
 #: Not what is in the folder, whatever that is.
 _UNKNOWN = object()
 
@@ -49,11 +51,16 @@ class Autosave(QObject):
         self._written: tuple[object, ...] = ()
         self._written_weights: object = None
         self._written_refined: object = None
+        #: Number of the last run of which something was written while it was going.
+        self._written_live = 0
         #: Why something could not be written since this was last asked, "" where all of it was.
         self._problem = ""
         self._has_told = False
         self._timer = QTimer(self, interval=AUTOSAVE_MS)
         self._timer.timeout.connect(self.save)
+        self._early = QTimer(self, interval=FIRST_RUN_MS)
+        self._early.timeout.connect(self._save_early)
+        session.phaseChanged.connect(self._note_phase)
 
     @property
     def is_on(self) -> bool:
@@ -116,33 +123,59 @@ class Autosave(QObject):
         recovery, session = self._recovery, self._session
         if recovery is None or session.dataset is None:
             return
+        told = ""
         if is_wanted:
             self.save()
-            about = f"{plural(len(session.runs.entries), 'run')} of {session.dataset.name}"
-            session.logged.emit(f"Unsaved work ({about}) was autosaved: File > Recent sessions opens it again.")
-        self._leave(recovery, is_wanted)
+            runs = session.runs.entries
+            about = f"{plural(len(runs), 'run') if runs else 'what was made'} of {session.dataset.name}"
+            told = f"Unsaved work ({about}) was autosaved: File > Recent sessions opens it again."
+        self._leave(recovery, is_wanted, told)
         self._recovery = type(recovery)(recovery.folder.parent)
 
     def begin_anew(self) -> None:
         """Write other data from now on, of which nothing is in the folder yet."""
         self._written_runs, self._written, self._written_weights, self._written_refined = set(), (), None, None
+        self._written_live = 0
 
     def close(self, is_wanted: bool) -> None:
         """Stop; leave the folder to the recent sessions where its work is wanted."""
         self._timer.stop()
+        self._early.stop()
         if self._recovery is not None:
             if is_wanted:
                 self.save()
             self._leave(self._recovery, is_wanted)
 
-    def _leave(self, recovery: Recovery, is_wanted: bool) -> None:
-        def leave() -> None:
+    def _leave(self, recovery: Recovery, is_wanted: bool, told: str = "") -> None:
+        """Close the folder or remove it, then say so: after what is said of the data that came meanwhile."""
+
+        def leave() -> bool:
             if is_wanted and recovery.has_work:
                 recovery.close()
-            else:
-                recovery.discard()
+                return True
+            recovery.discard()
+            return False
 
-        self._tasks.submit(leave, lambda _: self.foldersChanged.emit())
+        def left(is_kept: bool) -> None:
+            self.foldersChanged.emit()
+            if is_kept and told:
+                self._session.logged.emit(told)
+
+        self._tasks.submit(leave, left)
+
+    def _note_phase(self, phase: Phase) -> None:
+        """Write a run that begins within its first seconds."""
+        if not phase.is_run:
+            self._early.stop()
+        elif self._session.runs.next_number != self._written_live:
+            self._early.start()
+
+    def _save_early(self) -> None:
+        """Write the run that has begun; again, as long as it has no iterate yet."""
+        if self._session.runs.next_number == self._written_live:
+            self._early.stop()
+        else:
+            self.save()
 
     def _save_live(self, recovery: Recovery) -> None:
         live, number = self._session.live, self._session.runs.next_number
@@ -150,14 +183,19 @@ class Autosave(QObject):
             return
         runner, origin = live.runner, live.origin
 
-        def write() -> None:
+        def write() -> bool:
             from gsp_studio.gui.session_file.run_records import saved_so_far
 
             saved = saved_so_far(number, runner, origin)
             if saved is not None:
                 recovery.save_live(saved)
+            return saved is not None
 
-        self._write(write)
+        def done(is_written: bool) -> None:
+            if is_written:
+                self._written_live = number
+
+        self._write(write, done)
 
     def _save_refined(self, recovery: Recovery) -> None:
         session = self._session
@@ -183,8 +221,8 @@ class Autosave(QObject):
 
         self._write(write)
 
-    def _write(self, do: Callable[[], object]) -> None:
-        """Write in the thread; an error is told once, and the next `save` tries again."""
+    def _write(self, do: Callable[[], Any], done: Callable[[Any], None] = lambda _: None) -> None:
+        """Write in the thread, then call `done`; an error is told once, and the next `save` tries again."""
 
         def failed(error: Exception) -> None:
             self._problem = str(error) or type(error).__name__
@@ -194,4 +232,4 @@ class Autosave(QObject):
                 self._has_told = True
                 self.failed.emit(f"Your work cannot be autosaved: {error}", error_texts(error, is_loss=True)[1])
 
-        self._tasks.submit(do, lambda _: None, failed)
+        self._tasks.submit(do, done, failed)

@@ -11,10 +11,10 @@ from PySide6.QtCore import QByteArray, QObject, QSettings, Signal
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
-from gsp_studio.gui.dialogs.question import ask, is_confirmed
+from gsp_studio.gui.dialogs.question import ask, is_confirmed, path_to_write
 from gsp_studio.gui.session_file.recent import RecentSession, RecentSessions
 from gsp_studio.gui.session_file.store import SUFFIX, SessionStore
-from gsp_studio.gui.texts import plural
+from gsp_studio.gui.texts import grouped, plural
 from gsp_studio.io.logfile import log_folder
 
 if TYPE_CHECKING:
@@ -125,13 +125,7 @@ class SessionFileMenu(QObject):
         folder = Path(str(self._settings.value("sessions", str(Path.home()))))
         proposed = self.store.path or folder / f"{stem}{SUFFIX}"
         chosen, _ = QFileDialog.getSaveFileName(self._window, "Save the session", str(proposed), _FILES)
-        path = Path(chosen)
-        if not chosen or path.suffix:
-            return path if chosen else None
-        path = path.with_suffix(SUFFIX)  # that one the dialog has not asked about
-        more = "A file of that name exists."
-        is_free = not path.exists() or is_confirmed(self._window, f"Replace {path.name}?", more, "Replace")
-        return path if is_free else None
+        return path_to_write(self._window, chosen, SUFFIX)
 
     def _saved(self, path: Path) -> None:
         session = self._session
@@ -180,7 +174,9 @@ class SessionFileMenu(QObject):
         left = entry.spec.params.max_iter - result.n_iter
         if left < 1:
             return
-        sentence = f"{entry.name} was interrupted after {plural(result.n_iter, 'iteration')}; {left:,} were left."
+        sentence = (
+            f"{entry.name} was interrupted after {plural(result.n_iter, 'iteration')}; {grouped(left)} were left."
+        )
         more = "Continued, a new run begins with its factors. Run > Continue does the same later."
         ask(self._window, sentence, more, "Continue it", lambda: control.continue_run(runs.index_of(number), left))
 

@@ -33,7 +33,8 @@ class RecentSession:
     time : float
         When it was written last, or opened; 0 where that is not known.
     is_file : bool
-    has_weights : bool
+    more : tuple of str
+        What is kept beside runs, in words.
     """
 
     path: Path
@@ -41,14 +42,14 @@ class RecentSession:
     runs: int
     time: float
     is_file: bool
-    has_weights: bool = False
+    more: tuple[str, ...] = ()
 
     @property
     def facts(self) -> tuple[str, str, str]:
         """Data, number of runs and time, for people."""
         runs = "" if self.runs < 0 else plural(self.runs, "run") if self.runs else "no runs"
-        if self.has_weights and not self.runs:
-            runs = "painted weights"
+        if self.more and not self.runs:
+            runs = ", ".join(self.more)
         return self.data or "unknown images", runs, when(self.time)
 
     @property
@@ -87,7 +88,7 @@ class RecentSessions:
             from gsp_studio.io.recovery import describe_folder, idle
 
             found += [
-                RecentSession(kept.folder, kept.data, kept.runs, kept.time, False, kept.has_weights)
+                RecentSession(kept.folder, kept.data, kept.runs, kept.time, False, kept.more)
                 for kept in map(describe_folder, idle(self.root))
             ]
         return sorted(found, key=lambda entry: -entry.time)

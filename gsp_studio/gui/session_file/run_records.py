@@ -12,6 +12,7 @@ import numpy as np
 from gsp_studio.arrays import Array
 from gsp_studio.core.matching import chance_cosines
 from gsp_studio.core.seeds import Seed
+from gsp_studio.core.truth import Truth
 from gsp_studio.engine.run import FinishReason, Intervention, Outcome, RunSpec
 from gsp_studio.engine.runner import Runner
 from gsp_studio.experiments.stability import BasisStability
@@ -27,8 +28,10 @@ from gsp_studio.gui.session_file.window_state import (
 from gsp_studio.gui.state import RunEntry
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions
 from gsp_studio.io.hdf5_content import SessionError
+from gsp_studio.io.mask_text import KeptMask, mask_from_json
 from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.recovery import read_folder
+from gsp_studio.io.reference_text import reference_from_json
 from gsp_studio.io.saved_run import SavedRun
 from gsp_studio.io.session_file import SavedSession, describe, read_session, write_session
 
@@ -64,6 +67,10 @@ class RestoredSession:
         Whether the window has all runs, weights and images of the file: only then may they be written in its place.
     seeds : tuple of Seed
         Of the next run.
+    reference : (Truth or None, str)
+        What results are compared with, and where it comes from.
+    mask : KeptMask or None
+        Of the next run.
     """
 
     path: Path
@@ -77,6 +84,8 @@ class RestoredSession:
     refined: RunEntry | None = None
     interrupted: int = 0
     seeds: tuple[Seed, ...] = ()
+    reference: tuple[Truth | None, str] = (None, "")
+    mask: KeptMask | None = None
 
 
 def saved_of(entry: RunEntry) -> SavedRun:
@@ -217,8 +226,10 @@ def reopen(
         if dataset.fingerprint != saved.data.get("fingerprint"):
             problems.append(f"the images in {where} are not those of the runs any more: their fingerprint differs")
     state = read_state(saved.state, min(dataset.X.shape), problems)
-    told = saved.state.get("seeds", []) if isinstance(saved.state, dict) else []
-    seeds = seeds_from_json(told, len(dataset.X), problems)
+    told = saved.state if isinstance(saved.state, dict) else {}
+    seeds = seeds_from_json(told.get("seeds", []), len(dataset.X), problems)
+    reference = reference_from_json(told.get("reference"), dataset.X.shape, problems)
+    mask = mask_from_json(told.get("mask"), dataset.X.shape, problems)
     numbered = _number(saved.runs, problems)
     runs = [run for run in (_adopt(run, dataset.X, state, problems) for run in numbered) if run is not None]
     weights = saved.weights
@@ -234,7 +245,19 @@ def reopen(
     interrupted = max((run.number for run in numbered if run.details.get(_IS_GOING) is True), default=0)
     interrupted = interrupted if any(run.number == interrupted for run in runs) else 0
     return RestoredSession(
-        path, dataset, tuple(runs), weights, state, tuple(problems), is_copy, is_whole, refined, interrupted, seeds
+        path,
+        dataset,
+        tuple(runs),
+        weights,
+        state,
+        tuple(problems),
+        has_data=is_copy,
+        is_whole=is_whole,
+        refined=refined,
+        interrupted=interrupted,
+        seeds=seeds,
+        reference=reference,
+        mask=mask,
     )
 
 

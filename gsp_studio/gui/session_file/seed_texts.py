@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from gsp_studio.core.seeds import HOLDS, Seed
+from gsp_studio.io.packed_text import packed, unpacked
 
 
 def seeds_as_json(seeds: Sequence[Seed]) -> list[dict[str, str]]:
     """Seeds as plain JSON; `seeds_from_json` reads them."""
-    return [
-        {
-            "name": seed.name,
-            "hold": seed.hold,
-            "values": base64.b64encode(zlib.compress(seed.values.astype("<f8").tobytes(), 1)).decode("ascii"),
-        }
-        for seed in seeds
-    ]
+    return [{"name": seed.name, "hold": seed.hold, "values": packed(seed.values)} for seed in seeds]
 
 
 def seeds_from_json(content: object, m: int, problems: list[str]) -> tuple[Seed, ...]:
@@ -39,13 +28,9 @@ def seeds_from_json(content: object, m: int, problems: list[str]) -> tuple[Seed,
 
 def _read(told: Any, m: int) -> Seed | None:
     try:
-        name, hold, text = told["name"], told["hold"], told["values"]
-        inflate = zlib.decompressobj()
-        packed = inflate.decompress(base64.b64decode(text, validate=True), 8 * m + 1)  # no more than a seed has
-    except (TypeError, KeyError, ValueError, binascii.Error, zlib.error):
+        name, hold, values = told["name"], told["hold"], unpacked(told["values"], m)
+    except (TypeError, KeyError):
         return None
-    if not isinstance(name, str) or hold not in HOLDS or len(packed) != 8 * m:
+    if not isinstance(name, str) or hold not in HOLDS or values is None:
         return None
-    values = np.frombuffer(packed, "<f8").astype(np.float64)
-    is_seed = bool(np.all(np.isfinite(values)) and values.min() >= 0 and values.max() > 0)
-    return Seed(name, values, hold) if is_seed else None
+    return Seed(name, values, hold) if values.min() >= 0 and values.max() > 0 else None

@@ -1,7 +1,7 @@
 """The session file of a window: saving, opening, whether it has all runs. Autosave writes beside it.
 
-A finished run is autosaved when it ends, a run that is going and the window's state every half minute, where they have
-changed.
+A finished run is autosaved when it ends, a run that is going after its first seconds, and that and the window's state
+every half minute, where they have changed.
 """
 
 from __future__ import annotations
@@ -63,23 +63,41 @@ class SessionStore(QObject):
         self._known_runs: set[int] = set()
         #: Session files that are being written.
         self._saving = 0
+        #: Targets that the session's file has: what is refined at these is refined again when it is opened.
+        self._saved_targets: object = None
         self._tasks = TaskQueue("gsp-session-files", self)
         self._tasks.failed.connect(self.failed)
         self.autosave = Autosave(session, self.state, self._tasks, self)
         self.autosave.failed.connect(self.failed)
-        session.datasetLeaving.connect(lambda: self.autosave.archive(self.is_modified))
+        session.datasetLeaving.connect(lambda: self.autosave.archive(self._has_work))
         session.datasetChanged.connect(lambda _: self._begin_anew())
         session.runs.changed.connect(lambda runs, _: self._note_runs(runs))
         session.runs.noted.connect(lambda _: self._note())
         session.runs.stabilityFound.connect(self._note_stability)
         session.settings.weightsChanged.connect(lambda _: self._touch())
-        session.seeds.changed.connect(lambda _: self._touch())
+        for changed in (session.seeds.changed, session.reference.changed, session.entries.maskChanged):
+            changed.connect(lambda _: self._touch())
         session.phaseChanged.connect(lambda _: self._tell_modified())
 
     @property
     def is_modified(self) -> bool:
         """Whether there are runs or weights that the session's file does not have; a run that is going is one."""
         return self._is_modified or self._session.phase.is_run
+
+    @property
+    def _has_work(self) -> bool:
+        """Whether there is work that the session's file does not have; a basis refined where a hand moved it is some.
+
+        It is not asked about, as every move of the slider would be, but kept.
+        """
+        session = self._session
+        is_by_hand = session.slider.is_moved or bool(session.basis.locked)
+        is_new = self._targets() != self._saved_targets
+        return self.is_modified or (session.refined.is_there and is_by_hand and is_new)
+
+    def _targets(self) -> tuple[object, ...]:
+        params, locked = self._session.settings.params, self._session.basis.locked
+        return params.sparsity, params.sparsity_h, dict(locked)
 
     def _touch(self, modified: bool = True) -> None:
         self._is_modified = modified and self._session.dataset is not None
@@ -97,6 +115,8 @@ class SessionStore(QObject):
         return {
             "choice": session.settings.choice.as_json(),
             "seeds": seeds_as_json(session.seeds.seeds) if session.seeds.seeds else [],
+            "reference": session.reference.as_json,
+            "mask": {} if session.entries.mask is None else session.entries.mask.as_json,
             "view": asdict(session.display.view),
             "marked": list(session.display.marked),
             "shown_run": shown,
@@ -121,9 +141,10 @@ class SessionStore(QObject):
             self.failed.emit("There is nothing to save yet; open some images first.", "")
             return
         dataset, runs, weights, state = session.dataset, session.runs.entries, session.settings.weights, self.state()
-        seeds = session.seeds.seeds
+        beside = self._beside_runs()
         refined = session.refined.entry()
         all_runs = runs if refined is None else (*runs, refined)
+        targets = self._targets()
         if refined is not None:
             state |= {"refined_run": refined.number}
 
@@ -136,8 +157,10 @@ class SessionStore(QObject):
             self._saving -= 1
             if session.dataset is dataset:  # else other data have been opened meanwhile
                 self.path, self.has_data, self._stamp = written, with_data, _stamp_of(written)
+                self._saved_targets = targets
                 is_same = session.runs.entries is runs and session.settings.weights is weights
-                self._touch(not (is_same and session.seeds.seeds is seeds))
+                now = zip(beside, self._beside_runs(), strict=True)
+                self._touch(not (is_same and all(before is after for before, after in now)))
             self.saved.emit(written)
 
         def failed(error: Exception) -> None:
@@ -146,6 +169,11 @@ class SessionStore(QObject):
 
         self._saving += 1
         self._tasks.submit(write, done, failed)
+
+    def _beside_runs(self) -> tuple[object, ...]:
+        """What is kept beside runs and weights, each another object after a change."""
+        session = self._session
+        return session.seeds.seeds, session.reference.truth, session.entries.mask
 
     @property
     def is_saving(self) -> bool:
@@ -186,6 +214,8 @@ class SessionStore(QObject):
         session.set_dataset(found.dataset)
         session.settings.set_weights(found.weights)
         session.seeds.show(found.seeds)
+        session.reference.bring_back(*found.reference)
+        session.entries.show_mask(found.mask)
         state = found.state
         session.restoration.bring_back(
             found.runs,
@@ -196,6 +226,7 @@ class SessionStore(QObject):
             order=() if found.interrupted else state.order,
         )
         session.undo.clear()
+        self._saved_targets = self._targets() if is_file else None
         if is_file and found.is_whole:  # what could not be read must not be written over
             self.path, self.has_data, self._stamp = found.path, found.has_data, stamp
         self.opened.emit(found)
@@ -226,7 +257,7 @@ class SessionStore(QObject):
 
     def _begin_anew(self) -> None:
         """Other data have come: no file is theirs."""
-        self._known_runs = set()
+        self._known_runs, self._saved_targets = set(), None
         self.path, self.has_data, self._stamp = None, False, None
         self._touch(False)
         self.autosave.begin_anew()
@@ -243,9 +274,9 @@ class SessionStore(QObject):
         Parameters
         ----------
         is_wanted : bool
-            Whether runs that no session file has are to be found among the recent sessions.
+            Whether work that no session file has is to be found among the recent sessions.
         """
-        self.autosave.close(is_wanted and self.is_modified)
+        self.autosave.close(is_wanted and self._has_work)
         self._tasks.close()
 
 

@@ -13,6 +13,7 @@ from gsp_studio.backends import available_backends
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import PARAMETERS, Params, Range
+from gsp_studio.core.unit_spectra import UNITS
 from gsp_studio.gui.network.state import METHODS as NETWORK_METHODS
 from gsp_studio.gui.network.state import MODES, KeptNetwork, NetworkSettings
 from gsp_studio.gui.state import RunSettings, View
@@ -64,6 +65,7 @@ _VIEW: dict[str, Check] = {
     "labels": _SWITCH,
     "spread": _SWITCH,
     "bars": _SWITCH,
+    "spectra": _one_of(UNITS, ", ".join(UNITS)),
 }
 _NETWORK: dict[str, Check] = {
     "sparsity": (lambda value: type(value) in (int, float) and 0 <= value <= 1, "a number from 0 to 1"),

@@ -264,7 +264,7 @@ class BackgroundSweep(QObject):
     def _drop(self) -> None:
         """Other data: what is finished stays on disk."""
         if self._is_started:
-            self._session.logged.emit("The sweep was cancelled for other images; its finished cells are kept.")
+            self._session.logged.emit("The sweep was cancelled for other data; its finished cells are kept.")
         self._is_started = False
         self._retire()
         self._files.discard()

@@ -35,7 +35,7 @@ from gsp_studio.gui.state import Phase
 from gsp_studio.gui.sweep.grid_form import GridForm
 from gsp_studio.gui.sweep.heat_map import HeatMap
 from gsp_studio.gui.sweep.heat_tiles import MEASURES, Tile, tiles_of, word_of
-from gsp_studio.gui.texts import duration, milliseconds, percent, plural
+from gsp_studio.gui.texts import duration, grouped, milliseconds, percent, plural
 from gsp_studio.gui.widgets.controls import Button, ComboBox, ElidedLabel, canvas, label, plain, reserve
 
 _WORDS = (
@@ -67,8 +67,6 @@ class SweepDialog(QDialog):
         self.cancel_all, self.open_run = Button("Cancel all"), Button("Open the run")
         self.start.setProperty("primary", True)
         self.start.setAutoDefault(False)  # Enter belongs to the map
-        for button in (self.cancel_cell, self.cancel_all, self.open_run, self.form.as_model):
-            button.setAutoDefault(False)
         self.open_run.setToolTip("Show the run behind this cell as one of the session's (Enter, or a double-click)")
         self.measure = ComboBox()
         for key, measure in MEASURES.items():
@@ -123,7 +121,6 @@ class SweepDialog(QDialog):
         box.addWidget(self._said)
         self._folder.setProperty("muted", True)
         other = Button("Another folder...")
-        other.setAutoDefault(False)
         other.clicked.connect(self._choose_folder)
         box.addLayout(_row(self._folder, other))
         for button in (self.start, self.cancel_cell, self.cancel_all):
@@ -293,7 +290,7 @@ class SweepDialog(QDialog):
 
     def _standing(self, done: int, total: int) -> str:
         poll = self._poll
-        text = f"{done:,} of {plural(total, 'run')} done".replace(",", "\u202f")
+        text = f"{grouped(done)} of {plural(total, 'run')} done"
         for stage in (Stage.FAILED, Stage.CANCELLED):
             count = poll.count(stage)
             text += f"  ·  {count} {stage.value}" if count else ""

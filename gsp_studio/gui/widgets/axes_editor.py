@@ -66,6 +66,7 @@ class AxesEditor(QWidget):
         is_listed = bool(axis.values)
         for field, value in ((self.offset, axis.offset), (self.scale, axis.scale)):
             field.setText("" if is_listed or not axis.is_calibrated else f"{value:.10g}")
+            field.setCursorPosition(0)  # of a number that has no room its first digits are in view
             field.setToolTip(f"{len(axis.values)} coordinates are listed in the file" if is_listed else "")
 
     def _tell(self) -> None:

@@ -14,6 +14,7 @@ from gsp_studio.gui.texts import percent
 from gsp_studio.gui.widgets.controls import elastic, label
 from gsp_studio.gui.widgets.tile_buffer import TileBuffer
 from gsp_studio.gui.widgets.tile_view import TileView
+from gsp_studio.gui.widgets.worded import word_name
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
@@ -59,7 +60,7 @@ class BasisPair(QWidget):
 
     def _build_side(self, k: int, title: str, hint: str) -> None:
         view, place = self.views[k], self._places[k]
-        view.setAccessibleName(f"{title} basis images")
+        word_name(view, f"{title} basis images")
         view.picked.connect(lambda tile: self._pick(k, tile))
         frame = QFrame()
         frame.setObjectName("canvas")

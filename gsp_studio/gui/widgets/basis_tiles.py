@@ -13,6 +13,7 @@ from gsp_studio.gui.widgets.image_plates import signed_table
 from gsp_studio.gui.widgets.picture import qimage_of
 from gsp_studio.gui.widgets.tile_buffer import GAP, GAP_COLOUR, Contrast, TileBuffer
 from gsp_studio.gui.widgets.tile_view import TileView
+from gsp_studio.gui.widgets.worded import word_name
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
@@ -27,7 +28,7 @@ class BasisTiles(TileView):
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent, is_filling=True)
-        self.setAccessibleName(name)
+        word_name(self, name)
         self._buffer_of_basis: TileBuffer | None = None
         self._column_major = True
         self._dataset: Dataset | None = None

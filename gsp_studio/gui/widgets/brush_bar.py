@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QSlider, QWidget
+from PySide6.QtCore import QSize, Signal
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QWidget
 
 from gsp_studio.gui.theme import Themed, icon
-from gsp_studio.gui.widgets.controls import Button, CheckBox, label, reserve
+from gsp_studio.gui.widgets.controls import Button, CheckBox, Slider, label, reserve
 from gsp_studio.gui.widgets.paint_view import Brush
+from gsp_studio.gui.widgets.worded import word_tip
 
 _TEACH_FLOOR = "The lowest weight is above 0: a pixel of weight 0 would never leave a basis image."
 
@@ -22,7 +23,7 @@ class BrushBar(Themed, QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.paints, self.erases = Button("Brush"), Button("Eraser")
-        self.diameter, self.strength = QSlider(Qt.Orientation.Horizontal), QSlider(Qt.Orientation.Horizontal)
+        self.diameter, self.strength = Slider(), Slider()
         self.mirror = CheckBox("Mirror")
         self._diameter_text, self._strength_text = label(), label()
         self._build()
@@ -38,11 +39,11 @@ class BrushBar(Themed, QWidget):
         tools = QButtonGroup(self)
         for button, said in ((self.paints, "Paint high weights (B)"), (self.erases, "Lower the weights again (E)")):
             button.setCheckable(True)
-            button.setToolTip(f"{said}; the right button does the other\n{_TEACH_FLOOR}")
+            word_tip(button, f"{said}; the right button does the other\n{_TEACH_FLOOR}")
             tools.addButton(button)
         self.diameter.setRange(1, 1)
         self.diameter.setAccessibleName("Diameter of the brush, in pixels")
-        self.diameter.setToolTip("Diameter of the brush in pixels (+ and -, or Ctrl + wheel on the image)")
+        self.diameter.setToolTip("Diameter of the brush in pixels (+ and -, or Ctrl + wheel on the picture)")
         self.strength.setRange(5, 100)
         self.strength.setPageStep(10)
         self.strength.setAccessibleName("Strength of the brush, in percent")

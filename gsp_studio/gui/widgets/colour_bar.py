@@ -14,8 +14,8 @@ from gsp_studio.gui.widgets.picture import enlarged, qimage_of
 
 #: Height of the colours, and pixels between them and the values.
 _BAR, _GAP = 6.0, 8.0
-#: Widest bar in a line with a title.
-_WIDEST = 240.0
+#: Widest bar in a line with a title, and what is free at both ends of the line.
+_WIDEST, _MARGIN = 240.0, 12
 #: Size of the letters below pictures for other programs, in pixels.
 _LETTERS = 14
 
@@ -88,22 +88,30 @@ class ColourBar(QWidget):
         """A line."""
         return QSize(self._width, self.fontMetrics().height() + 8)
 
+    def _bar_width(self, room: float) -> float:
+        """Width of the bar and its values in this room: what the title leaves, if that is enough."""
+        metrics = self.fontMetrics()
+        values = sum(metrics.horizontalAdvance(end) for end in self.ends) + 2 * _GAP
+        title = metrics.horizontalAdvance(self.title) + 2 + 2 * _GAP if self.title else 0.0
+        return float(min(_WIDEST, max(values + 5 * _GAP, room - title), room))
+
+    def shown_title(self) -> str:
+        """Return the title, shortened to its room."""
+        room = self.width() - 2.0 * _MARGIN
+        free = max(0.0, room - self._bar_width(room) - 2 * _GAP)
+        return self.fontMetrics().elidedText(self.title, Qt.TextElideMode.ElideRight, int(free))
+
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the title, as far as there is room, and the bar."""
-        theme, metrics = current_theme(), self.fontMetrics()
+        theme = current_theme()
         painter = QPainter(self)
         if self._is_on_canvas:
             painter.fillRect(self.rect(), QColor(theme.canvas))
         if self._bar.isNull():
             return
-        box = QRectF(self.rect()).adjusted(12, 0, -12, 0)
-        values = sum(metrics.horizontalAdvance(end) for end in self.ends) + 2 * _GAP
-        title = metrics.horizontalAdvance(self.title) + 2 * _GAP if self.title else 0.0
-        width = min(_WIDEST, max(values + 5 * _GAP, box.width() - title))
-        width = min(width, box.width())
-        room = max(0.0, box.width() - width - 2 * _GAP)
+        box = QRectF(self.rect()).adjusted(_MARGIN, 0, -_MARGIN, 0)
+        width = self._bar_width(box.width())
         painter.setPen(QColor(theme.canvas_text if self._is_on_canvas else theme.text))
-        text = metrics.elidedText(self.title, Qt.TextElideMode.ElideRight, int(room))
-        painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
+        painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self.shown_title())
         painter.setPen(QColor(theme.canvas_muted if self._is_on_canvas else theme.text_muted))
         paint_bar(painter, QRectF(box.right() - width, box.top(), width, box.height()), self._bar, self.ends)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gsp_studio.core.unit_spectra import unit_scales
 from gsp_studio.gui.texts import percent
 from gsp_studio.gui.widgets.spectrum_plot import COLOURS, Curve
 
@@ -33,11 +34,13 @@ def curves_of(
     wanted: Sequence[int],
     selected: int,
     references: tuple[Truth, Agreement] | None,
+    unit: str = "none",
 ) -> list[Curve]:
     """Curves of the wanted components, the chosen samples with their fit, and the reference spectra.
 
     Spectra of components have no scale of their own: beside a pixel they are drawn as much as it has of them, else as
-    much as a sample usually has of its strongest component.
+    much as a sample usually has of its strongest component. With a unit, a key of `core.unit_spectra.UNITS`, each curve
+    has that sum, maximum or norm.
     """
     H, curves = np.asarray(shown.H), []
     scales = np.full(len(H), float(H.max(axis=0).mean()) or 1.0)
@@ -59,16 +62,13 @@ def curves_of(
                 like = float(m @ w) / (float(m @ m) or 1.0)
                 name = f"reference {agreement.names[material]}"
                 curves.append(Curve(name, like * m, COLOURS[k % len(COLOURS)], 1.0, is_dashed=True))
-    return curves
+    if unit == "none":
+        return curves
+    return [replace(curve, values=curve.values / unit_scales(curve.values[:, None], unit)) for curve in curves]
 
 
-def normalised(curves: Sequence[Curve]) -> list[Curve]:
-    """Curves with a largest value of 1 each."""
-    return [replace(curve, values=curve.values / (float(curve.values.max(initial=0.0)) or 1.0)) for curve in curves]
-
-
-def about_samples(dataset: Dataset, shown: DisplayedBasis, samples: Array) -> str:
-    """Name, error and shares of the chosen samples; "" for none."""
+def about_samples(dataset: Dataset, shown: DisplayedBasis, samples: Array, basis: int, unit: str = "none") -> str:
+    """Name, error, coefficient of a component, in a unit of its spectrum, and shares of the samples; "" for none."""
     if not len(samples):
         return ""
     x, h = np.asarray(dataset.X[:, samples], np.float64), np.asarray(shown.H)[:, samples]
@@ -78,4 +78,5 @@ def about_samples(dataset: Dataset, shown: DisplayedBasis, samples: Array) -> st
     shares = h.mean(axis=1) * np.linalg.norm(shown.W, axis=0)
     total = float(shares.sum()) or 1.0
     parts = [f"{k + 1}: {100 * shares[k] / total:.0f} %" for k in np.argsort(-shares)[:4] if shares[k] > 0]
-    return f"{what}  ·  error {error}  ·  {'  '.join(parts)}"
+    own = float(h[basis].mean() * unit_scales(shown.W[:, basis, None], unit)[0])
+    return f"{what}  ·  error {error}  ·  coefficient of {basis + 1}: {own:.4g}  ·  {'  '.join(parts)}"

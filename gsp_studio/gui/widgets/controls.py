@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QKeySequence, QPainter, QPaintEvent, QWheelEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QKeySequence, QPainter, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -15,12 +15,16 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QSizePolicy,
+    QSlider,
     QStyle,
     QStyleOptionComboBox,
     QStylePainter,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
+
+from gsp_studio.gui.widgets.number_field import leave
 
 _OF_TEXT = (
     *(QKeySequence.StandardKey.Copy, QKeySequence.StandardKey.Cut, QKeySequence.StandardKey.Paste),
@@ -30,15 +34,46 @@ _OF_TEXT = (
 
 
 class Button(QPushButton):
-    """A button that the mouse presses without taking the keyboard's focus, and that Space presses when it has it."""
+    """A button that the mouse presses without taking the keyboard's focus, and that Space presses when it has it.
+
+    In a dialog, Enter in a field beside it does not press it.
+    """
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
         super().__init__(text, parent)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setAutoDefault(False)
+
+    def event(self, event: QEvent) -> bool:
+        """Space is this button's key before it is the window's."""
+        return _takes_space(event) or super().event(event)
+
+
+class ToolButton(QToolButton):
+    """A tool button with the manners of `Button`."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
 
     def event(self, event: QEvent) -> bool:
         """Space is this button's key before it is the window's."""
         return _takes_space(event) or super().event(event)
+
+
+class Slider(QSlider):
+    """A horizontal slider that the wheel moves with the focus only."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """A step a notch, with the focus: a scroll that passes by must not change a value."""
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
 
 
 class CheckBox(QCheckBox):
@@ -56,7 +91,8 @@ class CheckBox(QCheckBox):
 class LineEdit(QLineEdit):
     """A line of text that leaves the keys of the menus to the window, and steps back in its own text while it has any.
 
-    The keys that some systems give to lines of text besides (Ctrl+E: to the end of the line) are the window's.
+    The keys that some systems give to lines of text besides (Ctrl+E: to the end of the line) are the window's, and
+    Enter gives it all of them back.
     """
 
     def event(self, event: QEvent) -> bool:
@@ -72,16 +108,34 @@ class LineEdit(QLineEdit):
                 return False
         return super().event(event)
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter takes the text and leaves the field, so that the next key is not typed into it."""
+        super().keyPressEvent(event)
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and leave(self):
+            event.accept()
+
 
 class ComboBox(QComboBox):
     """A choice that the wheel turns with the focus only: a scroll that passes by must not change a result.
 
-    A text that has no room is shortened in its middle, as names begin with numbers and end with settings.
+    Space opens it where the keyboard has come to it; after a choice by mouse Space is the window's. A text that has no
+    room is shortened in its middle, as names begin with numbers and end with settings.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._is_by_key = False
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Remember whether the keyboard has come here; not when its own list closes."""
+        if event.reason() not in (Qt.FocusReason.PopupFocusReason, Qt.FocusReason.ActiveWindowFocusReason):
+            self._is_by_key = event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
+        super().focusInEvent(event)
+
+    def event(self, event: QEvent) -> bool:
+        """Claim Space before it is the window's key."""
+        return (self._is_by_key and _takes_space(event)) or super().event(event)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """An entry a notch, with the focus."""

@@ -111,7 +111,8 @@ class CurveOverlay:
         self._curves = [(self._plots[0].plot(pen=pen), self._plots[1].plot(pen=pen)) for pen in pens]
         for curves, course in zip(self._curves, self._courses, strict=True):
             draw_course(curves, course)
-        names = [f"{run.name}{run.entries}" for run, *_ in drawn]
+        is_mixed = len({run.measure for run, *_ in drawn}) > 1
+        names = [f"{run.name}{f', {run.measure}' if is_mixed else ''}{run.entries}" for run, *_ in drawn]
         self.legend.show_curves(list(zip(pens, names, strict=True)))
 
     @property

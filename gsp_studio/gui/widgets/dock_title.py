@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QBoxLayout, QDockWidget, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QBoxLayout, QDockWidget, QSizePolicy, QWidget
 
 from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.widgets.controls import ToolButton
 
 #: Pixels: side of a button, and how thick a title is.
 _BUTTON, THICKNESS = 18, 28
@@ -50,7 +51,7 @@ class DockTitle(QWidget):
         super().__init__(dock)
         self._dock, self._name = dock, _Name(dock.windowTitle())
         self._is_collapsed = self._is_upright = False
-        self.collapse, self.float, self.close_button = QToolButton(), QToolButton(), QToolButton()
+        self.collapse, self.float, self.close_button = ToolButton(), ToolButton(), ToolButton()
         self.float.setText("↗")
         self.close_button.setText("×")
         self.float.setToolTip(f"Let {dock.windowTitle()} float, or put it back")
@@ -62,7 +63,6 @@ class DockTitle(QWidget):
         for button in (self.collapse, self.float, self.close_button):
             button.setProperty("dock", True)
             button.setFixedSize(_BUTTON, _BUTTON)
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             self._box.addWidget(button)
         for button in (self.float, self.close_button):
             button.setAccessibleName(button.toolTip())

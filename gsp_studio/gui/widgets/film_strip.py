@@ -25,6 +25,7 @@ from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import plain
 from gsp_studio.gui.widgets.picture import draw_fitted, thumbnail
+from gsp_studio.gui.widgets.worded import word_name
 
 _SIDE = 48
 _PITCH = _SIDE + 16
@@ -57,7 +58,7 @@ class FilmStrip(QAbstractScrollArea):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setAccessibleName(name)
+        word_name(self, name)
         self.viewport().setMouseTracking(True)
         self.horizontalScrollBar().valueChanged.connect(self.viewport().update)
 

@@ -93,6 +93,7 @@ class Plates(QWidget):
     """
 
     hovered = Signal(int, int, int)
+    picked = Signal(int, int)  # row and column of a pixel that was clicked
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -191,15 +192,26 @@ class Plates(QWidget):
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Tell which pixel lies under the pointer."""
+        self.hovered.emit(*self._pixel_at(event.position()))
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Tell which pixel is clicked."""
+        _, row, column = self._pixel_at(event.position())
+        if event.button() == Qt.MouseButton.LeftButton and row >= 0:
+            self.picked.emit(row, column)
+        else:
+            super().mousePressEvent(event)
+
+    def _pixel_at(self, position: QPointF) -> tuple[int, int, int]:
+        """Plate, row and column at a place, -1 where there is none."""
         for k in range(len(self._images)):
             place = self.place_of(k)
-            if place.contains(event.position()):
+            if place.contains(position):
                 height, width = self._plates[k].image.shape[:2]
-                across = (event.position().x() - place.left()) / place.width()
-                down = (event.position().y() - place.top()) / place.height()
-                self.hovered.emit(k, min(height - 1, int(down * height)), min(width - 1, int(across * width)))
-                return
-        self.hovered.emit(-1, -1, -1)
+                across = (position.x() - place.left()) / place.width()
+                down = (position.y() - place.top()) / place.height()
+                return k, min(height - 1, int(down * height)), min(width - 1, int(across * width))
+        return -1, -1, -1
 
     def leaveEvent(self, event: QEvent) -> None:
         """Nothing lies under the pointer any more."""

@@ -1,7 +1,8 @@
 """Fields for numbers: a decimal comma is read, what cannot be read is refused visibly, and the wheel needs the focus.
 
 While such a field has the focus, the keys of the menus still are the window's; Enter takes the number and gives the
-focus back to the window, so that the next key is not typed into the number.
+focus back to the window, so that the next key is not typed into the number. A click elsewhere and a key of the menus
+take the number first: what they start begins with the number that is written here.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QEvent, QPoint, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt, QTimer
 from PySide6.QtGui import (
     QColor,
     QFocusEvent,
@@ -23,7 +24,16 @@ from PySide6.QtGui import (
     QValidator,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QAbstractSpinBox, QDialog, QDockWidget, QDoubleSpinBox, QSpinBox, QToolTip, QWidget
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QDialog,
+    QDockWidget,
+    QDoubleSpinBox,
+    QSpinBox,
+    QToolTip,
+    QWidget,
+)
 
 from gsp_studio.gui.theme import current_theme
 
@@ -32,6 +42,8 @@ _DECIMAL = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)([eE][+-]?[0-9]{1,3})
 _ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _OF_TEXT = (QKeySequence.StandardKey.Copy, QKeySequence.StandardKey.Cut, QKeySequence.StandardKey.Paste)
 _UNDO = (QKeySequence.StandardKey.Undo, QKeySequence.StandardKey.Redo)
+#: Keys that mean nothing by themselves.
+_HELD = (Qt.Key.Key_Control, Qt.Key.Key_Shift, Qt.Key.Key_Alt, Qt.Key.Key_AltGr, Qt.Key.Key_Meta)
 
 
 def read_decimal(text: str) -> float:
@@ -49,6 +61,7 @@ if TYPE_CHECKING:
         maximum: Callable[[], Any]
         value: Callable[[], Any]
         setValue: Callable[[Any], None]
+        valueChanged: Any
         prefix: Callable[[], str]
         suffix: Callable[[], str]
 else:
@@ -122,6 +135,8 @@ class _Manners(_SpinBox):
     def event(self, event: QEvent) -> bool:
         """Claim the keys of editing, and leave those of the menus to the window."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and not self._claims(event):
+            if event.key() not in _HELD:
+                self._take_typed()
             event.ignore()
             return False
         return bool(super().event(event))
@@ -158,16 +173,43 @@ class _Manners(_SpinBox):
         if is_enter:
             self.lineEdit().setModified(False)
             self._taken = self.value()
-            if _leave(self):
+            if leave(self):
                 event.accept()
 
+    def _take_typed(self) -> None:
+        """Take the number as far as it is typed, or refuse it."""
+        if self.lineEdit().isModified():
+            if not self._refuse():
+                self.interpretText()
+                self._taken = self.value()
+            self.lineEdit().setModified(False)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Take the number before a click elsewhere does anything: most buttons leave the focus where it is."""
+        is_press = event.type() == QEvent.Type.MouseButtonPress
+        if is_press and isinstance(watched, QWidget) and watched is not self and not self.isAncestorOf(watched):
+            self._take_typed()
+        return super().eventFilter(watched, event)
+
     def focusInEvent(self, event: QFocusEvent) -> None:
-        """Remember the number that a refusal brings back."""
+        """Remember the number that a refusal brings back, and look out for clicks elsewhere.
+
+        All of it is selected, so that typing replaces it, unless the mouse says where to type.
+        """
         self._taken = self.value()
+        application = QApplication.instance()
+        if application is not None:
+            application.installEventFilter(self)
         super().focusInEvent(event)
+        is_elsewhere = event.reason() in (Qt.FocusReason.MouseFocusReason, Qt.FocusReason.PopupFocusReason)
+        if not is_elsewhere and not self.lineEdit().isModified():
+            self.selectAll()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         """Take the number, or refuse it."""
+        application = QApplication.instance()
+        if application is not None:
+            application.removeEventFilter(self)
         if event.reason() != Qt.FocusReason.PopupFocusReason:
             self._refuse()
             self.lineEdit().setModified(False)
@@ -203,6 +245,7 @@ class _Manners(_SpinBox):
     def _take_manners(self) -> None:
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.lineEdit().textEdited.connect(lambda _: self._forget_refusal())
+        self.valueChanged.connect(lambda _: self._forget_refusal())
 
 
 class WholeNumber(_Manners, QSpinBox):
@@ -266,7 +309,7 @@ class DecimalNumber(_Manners, QDoubleSpinBox):
             super().stepBy(steps)
 
 
-def _leave(field: QWidget) -> bool:
+def leave(field: QWidget) -> bool:
     """Give the focus back to the main window around a field; return whether there is one."""
     top = field.window()
     around = top.parentWidget() if isinstance(top, QDockWidget) else None  # floating

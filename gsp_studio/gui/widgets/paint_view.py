@@ -115,7 +115,7 @@ class PaintView(QWidget):
         self.setCursor(Qt.CursorShape.CrossCursor)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setAccessibleName("Weights, painted over an image")
+        self.setAccessibleName("Weights, painted over a picture")
 
     # What is shown
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gsp_studio.core.params import PARAMETERS
 from gsp_studio.gui.widgets.number_field import DecimalNumber, WholeNumber
+from gsp_studio.gui.widgets.worded import word_tip
 
 #: Step of the finest number that a field takes.
 _FINEST = 1e-12
@@ -46,5 +47,5 @@ def short_field(name: str, none: str = "") -> DecimalNumber:
 
 
 def _describe(field: WholeNumber | DecimalNumber, name: str) -> None:
-    field.setToolTip(PARAMETERS[name].sentence)
+    word_tip(field, PARAMETERS[name].sentence)
     field.setKeyboardTracking(False)

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import QScrollBar, QSizePolicy, QWidget
 from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.picture import draw_fitted, thumbnail
+from gsp_studio.gui.widgets.worded import word_name
 
 _SIDE = 56
 _PITCH = _SIDE + 28
@@ -52,7 +53,7 @@ class PartsStrip(QWidget):
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setAccessibleName(name)
+        word_name(self, name)
 
     def set_parts(self, parts: Array, shares: Array, fetch: Callable[[int], Array]) -> None:
         """Show these basis images, in this order.

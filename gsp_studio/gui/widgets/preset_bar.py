@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QWidget
 from gsp_studio.arrays import Array
 from gsp_studio.core import weighting
 from gsp_studio.gui.widgets.controls import Button
+from gsp_studio.gui.widgets.worded import Worded, word_tip
 
 #: Makes weights (height, width) from the present ones.
 Preset = Callable[[Array], Array]
@@ -43,9 +44,11 @@ class PresetBar(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
-        self.buttons = {key: Button(text) for key, (text, _) in _TEXTS.items()}
+        self.buttons = {key: Button() for key in _TEXTS}
         for key, button in self.buttons.items():
-            button.setToolTip(_TEXTS[key][1])
+            text, said = _TEXTS[key]
+            Worded(button, Button.setText, text)
+            word_tip(button, said)
             row.addWidget(button)
         self._mean = self._residual = np.ones((1, 1))
         presets: dict[str, Preset] = {
@@ -59,13 +62,20 @@ class PresetBar(QWidget):
         for key, preset in presets.items():
             self.buttons[key].clicked.connect(lambda _=False, preset=preset: self.chosen.emit(preset))
         ramps = QMenu(self)
+        self._upright = []  # ramps that a single row has not
         for side in _SIDES:
             preset = partial(_ramp, side)
-            ramps.addAction(f"Higher to the {side}").triggered.connect(
-                lambda _=False, preset=preset: self.chosen.emit(preset)
-            )
+            action = ramps.addAction(f"Higher to the {side}")
+            action.triggered.connect(lambda _=False, preset=preset: self.chosen.emit(preset))
+            if side in ("bottom", "top"):
+                self._upright.append(action)
         self.buttons["ramp"].setMenu(ramps)
         self.buttons["ramp"].setAccessibleName("Ramp")
+
+    def set_is_row(self, is_row: bool) -> None:
+        """Offer what weights of a single row, those of bands, can have, or all."""
+        for action in self._upright:
+            action.setVisible(not is_row)
 
     def set_images(self, mean: Array | None, residual: Array | None) -> None:
         """Take the mean image and the mean squared residual (height, width); None where there is none."""

@@ -18,21 +18,23 @@ from PySide6.QtCore import (
 )
 
 from gsp_studio.gui.state import RunEntry
-from gsp_studio.gui.texts import of_entries, percent, plain_sparsity
+from gsp_studio.gui.texts import error_name, of_entries, percent, plain_sparsity
 from gsp_studio.gui.widgets.controls import plain
 
 COLUMNS = ("Run", "Method", "Rank", "s", "Attained", "Error", "Iter.", "Time", "State", "From", "Basis", "Tags", "Note")
-NAME, STATE, PARENT, JUDGED, TAGS, NOTE = 0, 8, 9, 10, 11, 12
+NAME, ATTAINED, ERROR, STATE, PARENT, JUDGED, TAGS, NOTE = 0, 4, 5, 8, 9, 10, 11, 12
 NUMBERS = range(2, 8)
 #: Double-click edits these.
 EDITABLE = {NAME: "name", TAGS: "tags", NOTE: "note"}
 _TIPS = {
     NAME: "Double-click or F2: another name",
     PARENT: "The run that this one branched off, and after which iteration; or whose factors it went on from",
-    JUDGED: "Basis images that were accepted (✓) and rejected (✗)",
+    JUDGED: "How many of the basis were accepted (✓) and rejected (✗)",
     TAGS: "Double-click: tags, with commas between them",
     NOTE: "Double-click: a note",
 }
+#: Marks of errors that are no relative error of least squares.
+_MEASURES = {"KL divergence": " KL", "scaled error": " scaled"}
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 #: Role of the values that rows are sorted by, and of the done part of the run that is going, 0 to 1.
@@ -183,8 +185,7 @@ class RunTable(QAbstractTableModel):
             return _text(column, values[column])
         if column == NAME:
             return self.runs[row].name
-        mark = "*" if column == 5 and of_entries(self.runs[row]) else ""
-        return _text(column, values[column]) + (" w" if column == 4 and self.runs[row].shown.is_weighted else mark)
+        return _text(column, values[column]) + _mark(self.runs[row], column)
 
     def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
         """Ask for other remarks on a run."""
@@ -273,13 +274,20 @@ def _text(column: int, value: Any) -> str:
         return "–"
     if column == NAME:
         return f"Run {value}"
-    if column in (3, 4):
+    if column in (3, ATTAINED):
         return f"{value:.4f}"
-    if column == 5:
+    if column == ERROR:
         return percent(value)
     if column == 7:
         return f"{value:.2f} s"
     return "" if column == JUDGED and not value else str(value)
+
+
+def _mark(entry: RunEntry, column: int) -> str:
+    """Mark a number that is not to be compared with those of most runs; the tool tip says what it is."""
+    if column == ERROR:
+        return _MEASURES.get(error_name(entry.shown), "") + ("*" if of_entries(entry) else "")
+    return " w" if column == ATTAINED and entry.shown.is_weighted else ""
 
 
 def _tip(entry: RunEntry, column: int) -> str:
@@ -287,6 +295,8 @@ def _tip(entry: RunEntry, column: int) -> str:
     lines = [entry.label, *(mark.line for mark in entry.marks), *([tip] if tip else [])]
     if of_entries(entry):
         lines.append(f"* error{of_entries(entry)}, those that the run has seen")
+    if error_name(entry.shown) in _MEASURES:
+        lines.append(f"the error is the {error_name(entry.shown)}: those of other methods are other numbers")
     if entry.shown.is_weighted:
         lines.append(f"w: weighted sparsity; the plain one is {plain_sparsity(entry.shown.W):.4f}")
     return plain("\n".join(lines))

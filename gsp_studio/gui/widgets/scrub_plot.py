@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt, Signal
-from PySide6.QtGui import QColor, QGuiApplication, QMouseEvent, QPen, QWheelEvent
+from PySide6.QtGui import QColor, QFontMetrics, QGuiApplication, QMouseEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
 from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import Themed, current_theme
 
 pg.setConfigOptions(antialias=True)
+
+#: Number of most digits that an axis is sure to have room for, and pixels of its ticks and what is around them.
+_WIDEST, _TICKS = "88.888", 12
 
 
 def make_bare(plot: pg.PlotWidget, title: str) -> None:
@@ -25,10 +29,32 @@ def make_bare(plot: pg.PlotWidget, title: str) -> None:
     item.disableAutoRange()
     item.setLabel("left", title)
     item.setContentsMargins(0, 8, 8, 0)  # the numbers at the ends of the axes need it
-    item.getAxis("left").setWidth(56)
+    item.getAxis("left").setWidth(_axis_width(plot))
     for side in ("left", "bottom"):
         item.getAxis(side).enableAutoSIPrefix(False)
     plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+
+
+def fit_numbers(plot: pg.PlotWidget, ticks: Sequence[Sequence[tuple[float, str]]] | None = None) -> None:
+    """Give the axis of values room for its longest number beside its title: small values have many digits.
+
+    `ticks` are those that it was given, None where it finds them itself.
+    """
+    axis = plot.getPlotItem().getAxis("left")
+    if ticks is None:
+        levels = axis.tickValues(*axis.range, axis.size().height())[:2]  # finer ones have no numbers
+        texts = [text for spacing, values in levels for text in axis.tickStrings(values, axis.scale, spacing)]
+    else:
+        texts = [text for level in ticks for _, text in level]
+    width = _axis_width(plot, texts)
+    if width != axis.width():
+        axis.setWidth(width)
+
+
+def _axis_width(plot: pg.PlotWidget, texts: Sequence[str] = ()) -> int:
+    """Room for numbers beside the title that stands upright; as much for all plots, where none is long."""
+    metrics: QFontMetrics = plot.fontMetrics()
+    return max(metrics.horizontalAdvance(text) for text in (_WIDEST, *texts)) + metrics.height() + _TICKS
 
 
 def curve_pen(colour: str | QColor, width: float = 1.0, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:

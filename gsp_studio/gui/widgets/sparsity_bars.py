@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import plain
+from gsp_studio.gui.widgets.worded import Worded
 
 #: Effect of a double click on a bar: on one that is free, and on one that is locked.
 _LOCKS = ("double-click to lock it (key L)", "locked at this sparsity; double-click to unlock it (key L)")
@@ -27,7 +28,7 @@ class SparsityBars(QWidget):
         self, what: str = "basis image", does: tuple[str, str] = _LOCKS, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._what, self._does = what, does
+        self._does = does
         self._names: tuple[str, ...] = ()
         self._values: Array = np.zeros(0)
         self._target = math.nan
@@ -35,6 +36,11 @@ class SparsityBars(QWidget):
         self._locked: frozenset[int] = frozenset()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
         self.setMouseTracking(True)
+        Worded(self, SparsityBars.set_what, what)
+
+    def set_what(self, what: str) -> None:
+        """Name what has a bar each."""
+        self._what = what
         self.setAccessibleName(f"Sparsity of each {what}")
 
     def sizeHint(self) -> QSize:

@@ -17,6 +17,12 @@ from gsp_studio.gui.widgets.scrub_plot import curve_pen, make_bare, tint_axes
 
 #: Colours that are told apart on light and on dark grounds, also by people who see fewer (Okabe & Ito).
 COLOURS = ("#0b84d8", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#8a6d00", "#7a52c7")
+#: Around the curves: above and right of them, left of the legend, and between its rows (they overlap, as labels have
+#: margins of their own). The legend takes at most a share of the height; names for which there is no room are left out.
+_ABOVE, _RIGHT, _LEGEND_LEFT, _LEGEND_SHARE = 8, 16, 64, 0.34
+_ROW_SPACING = -4
+#: Size of the names, and the room for a curve's line and the space beside a name.
+_LEGEND_SIZE, _SAMPLE = "9pt", 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +37,7 @@ class Curve:
 
 
 class SpectrumPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
-    """Curves with a legend; ranges follow the curves, and a press or drag emits `bandPicked` for the user's hand."""
+    """Curves with a legend above them, ranges after the curves; a press or drag of the user emits `bandPicked`."""
 
     bandPicked = Signal(int)
 
@@ -39,15 +45,18 @@ class SpectrumPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
         super().__init__(parent)
         make_bare(self, "intensity")
         item = self.getPlotItem()
-        item.setContentsMargins(0, 8, 16, 4)
-        self._legend = pg.LegendItem(offset=(72, 12), verSpacing=-4)
-        self._legend.setParentItem(item)
+        item.setContentsMargins(0, _ABOVE, _RIGHT, 4)
+        self._legend: pg.LegendItem | None = None
+        #: Names and the widget's size that the legend is laid out for; the names that have room, and their columns.
+        self._laid_for: tuple[tuple[str, ...], int, int] | None = None
+        self._laid_out = 0, 1
         self._band = pg.InfiniteLine(angle=90)
         item.addItem(self._band)
         self._band.hide()
         self._x = np.zeros(0)
         self._curves: tuple[Curve, ...] = ()
         self._items: list[pg.PlotDataItem] = []
+        item.geometryChanged.connect(self._lay_out_legend)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName("Spectra")
         self.follow_theme()
@@ -57,7 +66,6 @@ class SpectrumPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
         theme = current_theme()
         tint_axes(self)
         self._band.setPen(curve_pen(theme.plot_muted, 1, style=Qt.PenStyle.DotLine))
-        self._legend.setLabelTextColor(theme.plot_text)
         self.set_curves(self._curves)
 
     @property
@@ -82,7 +90,6 @@ class SpectrumPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
         self._curves = tuple(curves)
         for made in self._items:
             item.removeItem(made)
-        self._legend.clear()
         self._items = []
         for curve in self._curves:
             style = Qt.PenStyle.DashLine if curve.is_dashed else Qt.PenStyle.SolidLine
@@ -90,14 +97,47 @@ class SpectrumPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
             item.addItem(made)
             made.setData(self._x, curve.values)
             self._items.append(made)
-            if curve.name:
-                self._legend.addItem(made, curve.name)
+        self._lay_out_legend()
         if self._curves and len(self._x):
             top = max(float(np.max(curve.values)) for curve in self._curves) or 1.0
             low = min(0.0, *(float(np.min(curve.values)) for curve in self._curves), 0.0)
             ends = float(self._x.min()), float(self._x.max())
             room = 0.01 * ((ends[1] - ends[0]) or 1.0)
             item.setRange(xRange=(ends[0] - room, ends[1] + room), yRange=(low, 1.05 * top), padding=0)
+
+    def _lay_out_legend(self) -> None:
+        """Write the names in rows above the curves, in as many columns as there is room for, and make room for them."""
+        named = [(made, curve.name) for made, curve in zip(self._items, self._curves, strict=True) if curve.name]
+        laid_for = tuple(name for _, name in named), self.width(), self.height()
+        if laid_for == self._laid_for:  # as at every step of a slider
+            self._fill_legend(named[: self._laid_out[0]], self._laid_out[1])
+            return
+        rows, columns, tall = 0, 1, 0.0
+        if named:
+            boxes = [pg.LabelItem(name, size=_LEGEND_SIZE).itemRect() for _, name in named]
+            tall = max(box.height() for box in boxes) + _ROW_SPACING
+            each = max(box.width() for box in boxes) + _SAMPLE
+            columns = max(1, min(len(named), int((self.width() - _LEGEND_LEFT - _RIGHT) / each)))
+            rows = max(1, min(-(-len(named) // columns), int(_LEGEND_SHARE * self.height() / tall)))
+        self._laid_for, self._laid_out = laid_for, (rows * columns, columns)
+        self._fill_legend(named[: rows * columns], columns)
+        self.getPlotItem().setContentsMargins(0, _ABOVE + rows * tall, _RIGHT, 4)
+
+    def _fill_legend(self, named: list[tuple[pg.PlotDataItem, str]], columns: int) -> None:
+        """Write names, in a new legend: the columns of one that is filled again stay as wide as they were."""
+        if self._legend is not None:
+            self._legend.clear()
+            self.scene().removeItem(self._legend)
+        self._legend = pg.LegendItem(
+            offset=(_LEGEND_LEFT, _ABOVE), verSpacing=_ROW_SPACING, colCount=columns, labelTextSize=_LEGEND_SIZE
+        )
+        self._legend.setLabelTextColor(current_theme().plot_text)
+        self._legend.setParentItem(self.getPlotItem())
+        self._legend.layout.setContentsMargins(0, 0, 0, 0)
+        for made, name in named:
+            self._legend.addItem(made, name)
+        # It grows a little with every name; its rows would be stretched over all of that.
+        self._legend.resize(self._legend.layout.effectiveSizeHint(Qt.SizeHint.MinimumSize))
 
     def set_band(self, band: int) -> None:
         """Put a line at a band, from 0; -1 for none."""

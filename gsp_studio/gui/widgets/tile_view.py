@@ -17,6 +17,7 @@ from gsp_studio.gui.widgets.tile_buffer import GAP, GAP_COLOUR, TileBuffer
 from gsp_studio.gui.widgets.tile_layout import best_columns
 from gsp_studio.gui.widgets.tile_marks import TileBars, TileEdges, TileFrames, TileLabels, TileWords
 from gsp_studio.gui.widgets.verdict_marks import VerdictMarks
+from gsp_studio.gui.widgets.worded import word_name
 from gsp_studio.gui.widgets.zoom_view import Picture, ZoomView
 
 Array = npt.NDArray[Any]
@@ -94,7 +95,7 @@ class TileView(Themed, ZoomView):
         self.add(self._image, self._spread, self._empty, *self._overlays, self._glance, *self._frames, self._frame)
         self.zoomed.connect(self._leave_fit)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setAccessibleName("Basis images")
+        word_name(self, "Basis images")
         self.viewport().setMouseTracking(True)
         self.set_colour_map("grey")
         self.follow_theme()

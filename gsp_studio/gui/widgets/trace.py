@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QWidget
 
 from gsp_studio.arrays import Array
 from gsp_studio.gui.widgets.scrub_plot import ScrubPlot
+from gsp_studio.gui.widgets.worded import word_name, word_tip
 
 _HEIGHT = 112
 
@@ -22,8 +23,8 @@ class TracePlot(ScrubPlot):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("H", parent)
         self.setFixedHeight(_HEIGHT)
-        self.setAccessibleName("Coefficients of the selected basis image over the images")
-        self.setToolTip("Coefficients of the selected basis image, image by image: click to go there")
+        word_name(self, "Coefficients of the selected basis image over the images")
+        word_tip(self, "Coefficients of the selected basis image, image by image: click to go there")
         self._drawn: tuple[Array | None, int] = (None, -1)
         self.scrubbed.connect(lambda x: self.picked.emit(round(x) - 1))
         self.hide()

@@ -25,6 +25,9 @@ class ValueBar(ColourBar):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent, width=_WIDTH)
         self._colours = colour_table(View.colours)[:GAP]
+        policy = self.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # the line that it stands in is the same for colours and curves
+        self.setSizePolicy(policy)
 
     def set_colour_map(self, name: str) -> None:
         """Take the colours of images from the next basis on."""
@@ -39,4 +42,4 @@ class ValueBar(ColourBar):
         self.setVisible(dataset.channels == 1 and dataset.grid is None)
         is_there = 0 <= basis < shown.W.shape[1]
         top = float(shown.W[:, basis].max()) if math.isnan(buffer.white) and is_there else buffer.white
-        self.set_bar("", self._colours, ("0", "max" if math.isnan(top) else f"{top:.3g}"), _TIP)
+        self.set_bar("", self._colours, ("0", "max" if math.isnan(top) else f"{top:.3g}"), dataset.nouns.of(_TIP))

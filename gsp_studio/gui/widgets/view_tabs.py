@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QFrame,
+    QScrollArea,
+    QSizePolicy,
+    QStackedWidget,
+    QTabBar,
+    QVBoxLayout,
+    QWidget,
+)
 
 
 class _Room(QScrollArea):
@@ -109,12 +118,29 @@ class ViewTabs(QWidget):
 
     def show_view(self, title: str) -> None:
         """Bring a view to the front, with the keyboard's focus where it takes any."""
-        index = self._titles.index(title)
-        self.bar.setCurrentIndex(index)
-        view = self._views[index]
-        if view.focusPolicy() != Qt.FocusPolicy.NoFocus:
-            view.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.bar.setCurrentIndex(self._titles.index(title))
+        self._give_focus()
+
+    @property
+    def keyboard(self) -> QWidget | None:
+        """The widget of the view in front that takes the keys; None where it has none now."""
+        view = self._views[self.bar.currentIndex()]
+        taker = view.focusProxy() or view
+        takes = taker.focusPolicy() != Qt.FocusPolicy.NoFocus and taker.isVisibleTo(self)
+        return taker if takes else None
+
+    def _give_focus(self) -> None:
+        """Give the view in front the keys; where it takes none they are the window's."""
+        taker, now = self.keyboard, QApplication.focusWidget()
+        if taker is not None:
+            taker.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        elif now is not None and self._stack.isAncestorOf(now):
+            now.clearFocus()
 
     def _turn(self, index: int) -> None:
+        now = QApplication.focusWidget()
+        is_here = now is None or self._stack.isAncestorOf(now)
         self._stack.setCurrentIndex(index)
         self.changed.emit(self._titles[index])
+        if is_here:  # else Qt would give it to whatever stands next: a field, which takes the next key for a number
+            self._give_focus()

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.tile_view import colour_table
+from gsp_studio.gui.widgets.worded import word_tip
 
 
 def weight_colours() -> Array:
@@ -25,7 +26,7 @@ class WeightLegend(QWidget):
         super().__init__(parent)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Colours of the weights: dark blue is low, yellow is high")
-        self.setToolTip("The cost of a pixel to a basis image, which gathers where weights are low.")
+        word_tip(self, "The cost of a pixel to a basis image, which gathers where weights are low.")
 
     def sizeHint(self) -> QSize:
         """The bar and a word at either end."""

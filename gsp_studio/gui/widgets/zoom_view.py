@@ -94,6 +94,7 @@ class ZoomView(QGraphicsView):
     """
 
     zoomed = Signal()  # by hand
+    scaled = Signal(float)  # pixels of the window for one of the plane
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -139,7 +140,10 @@ class ZoomView(QGraphicsView):
         x = 0.5 * room.width() - scale * part.center().x()
         y = 0.5 * room.height() - scale * part.center().y()
         self.scene().setSceneRect(0, 0, room.width(), room.height())
+        is_new = scale != self.stage.transform().m11()
         self.stage.setTransform(QTransform(scale, 0, 0, scale, x, y))
+        if is_new:
+            self.scaled.emit(scale)
 
     def link_zoom(self, other: ZoomView) -> None:
         """Show the same part as another view, from now on, whichever is zoomed."""

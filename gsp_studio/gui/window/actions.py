@@ -138,7 +138,7 @@ ACTIONS: tuple[Action | Section, ...] = (
     Action(
         "save with images",
         "&File",
-        "Save the session with its i&mages...",
+        "Save the session wi&th its data...",
         lambda w: w.session_menu.save_as(with_data=True),
     ),
     Section("&File"),
@@ -288,7 +288,7 @@ ACTIONS: tuple[Action | Section, ...] = (
         "stability",
         "&Run",
         "How st&able are these basis images?",
-        lambda w: w.session.check_stability(),
+        lambda w: w.session.stability.check(),
         "Shift+U",
         offered=_can_continue,
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QObject, QRect, Qt, Signal
-from PySide6.QtGui import QAction, QKeySequence, QShortcut
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMainWindow, QMenu, QToolBar, QWidget
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ class FocusView(QObject):
         self._view = _VIEW
         self._hidden: list[QWidget] = []
         self._keyed: list[QAction] = []
-        self._escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), window, self.leave)
-        self._escape.setEnabled(False)
         layout.centre.changed.connect(self._follow)
 
     def toggle(self, on: bool) -> None:
@@ -57,7 +55,6 @@ class FocusView(QObject):
         self._hidden = [bar for bar in bars if not bar.isHidden()]
         for bar in self._hidden:
             bar.hide()
-        self._escape.setEnabled(True)
         window.setWindowState(self._state | Qt.WindowState.WindowFullScreen)
         self.toggled.emit(True)
 
@@ -73,7 +70,6 @@ class FocusView(QObject):
     def _end(self) -> None:
         window = self._window
         self.is_on = False
-        self._escape.setEnabled(False)
         for bar in self._hidden:
             bar.show()
         for action in self._keyed:

@@ -28,6 +28,7 @@ from gsp_studio.gui.panels.selected_basis import BasisPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.widgets.view_tabs import ViewTabs
+from gsp_studio.gui.widgets.worded import say_nouns
 from gsp_studio.gui.window.collapsed_docks import CollapsedDocks
 
 #: Version of the docks' arrangement: a stored one of another version is not restored.
@@ -171,6 +172,7 @@ class WindowLayout(QObject):
         for panel in self.panels.values():
             if isinstance(panel, Attachable):
                 panel.attach(session, window)
+        session.datasetChanged.connect(lambda dataset: say_nouns(self._window, dataset.nouns))
 
     @property
     def is_whole(self) -> bool:
@@ -189,6 +191,8 @@ class WindowLayout(QObject):
             empty.deleteLater()
         if isinstance(panel, Attachable):
             panel.attach(session, window)
+        if session.dataset is not None:
+            say_nouns(panel, session.dataset.nouns)
         return row.name, panel
 
     def _add_dock(self, row: PanelRow) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +14,7 @@ from PySide6.QtGui import (
     QDragEnterEvent,
     QDropEvent,
     QGuiApplication,
+    QImage,
     QKeyEvent,
     QPaintEvent,
 )
@@ -30,6 +32,7 @@ from gsp_studio.gui.session_file.menu import SessionFileMenu
 from gsp_studio.gui.session_file.recent_data import RecentData
 from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
 from gsp_studio.gui.theme import Themed, apply_theme, icon, load_theme, system_scheme
+from gsp_studio.gui.widgets.controls import ToolButton
 from gsp_studio.gui.widgets.device_label import DeviceLabel
 from gsp_studio.gui.window.actions import MENUS, OPENINGS, make_actions, offer_actions
 from gsp_studio.gui.window.cluster_menu import ClusterMenu
@@ -37,13 +40,14 @@ from gsp_studio.gui.window.focus_view import FocusView
 from gsp_studio.gui.window.layout import WindowLayout
 from gsp_studio.gui.window.menu_bar import MenuBar
 from gsp_studio.gui.window.messages import Messages
+from gsp_studio.gui.window.picture_files import PictureFiles
 from gsp_studio.gui.window.prompts import Prompts
 from gsp_studio.gui.window.tile_menu import OFFERS, TileMenu
 from gsp_studio.gui.window.tour import Tour, hints_of
 from gsp_studio.gui.window.unsaved_work import UnsavedWork
 from gsp_studio.gui.window.view_menu import ViewMenu
 
-_NO_RUN = "Run takes images apart: open the Basis view (1)"
+_NO_RUN = "Run factorizes data: open the Basis view (1)"
 
 
 class MainWindow(Themed, QMainWindow):
@@ -72,11 +76,12 @@ class MainWindow(Themed, QMainWindow):
         self.session_menu = SessionFileMenu(self, session, self.arrangement, settings)
         self.recent_data = RecentData(settings, self)
         self.recent_data.chosen.connect(self.prompts.open)
-        self.unsaved = UnsavedWork(self, session, self.sweep, self.session_menu)
         networks = self.arrangement.panel(NetworksPanel)
         self.network_controller = NetworkController(self, session, self.centre, networks, settings)
         self.session_menu.network = self.network_controller
-        self.tile_menu = TileMenu(self, session, self.arrangement.panel(MontagePanel), settings)
+        self.unsaved = UnsavedWork(self, session, self.sweep, self.session_menu, self.network_controller.session)
+        self.pictures = PictureFiles(self, session, settings)
+        self.tile_menu = TileMenu(self, session, self.arrangement.panel(MontagePanel), self.pictures)
         self.clusters = ClusterMenu(self, session, settings)
         self.device = DeviceLabel()
         self.statusBar().addPermanentWidget(self.device)
@@ -84,7 +89,7 @@ class MainWindow(Themed, QMainWindow):
         self._make_menus()
         self._connect()
         self._restore()
-        self.setFocusProxy(self.arrangement.panel(MontagePanel).view)  # a field that is left gives it the focus
+        self._pass_focus()
 
     # Parts
 
@@ -94,10 +99,9 @@ class MainWindow(Themed, QMainWindow):
         bar.setMovable(False)
         bar.setIconSize(QSize(16, 16))
         bar.toggleViewAction().setEnabled(False)  # hidden by accident, it would take Run with it
-        self.open_button, self.export_button = QToolButton(), QToolButton()
+        self.open_button, self.export_button = ToolButton(), ToolButton()
         for button in (self.open_button, self.export_button):
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.setIconSize(QSize(16, 16))
         self.open_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         run, chip = self.arrangement.panel(RunPanel), self.arrangement.panel(ConstraintChip)
@@ -212,8 +216,17 @@ class MainWindow(Themed, QMainWindow):
         """Bring a view to the front."""
         self.centre.show_view(title)
 
+    def _pass_focus(self) -> None:
+        """A field that is left gives the focus to the view in front."""
+        self.setFocusProxy(self.centre.keyboard or self.arrangement.panel(MontagePanel).view)
+
+    def save_picture(self, picture: Callable[[], QImage], name: str, what: str) -> None:
+        """Ask where a picture is to be written; `name` is proposed, `what` it is told."""
+        self.pictures.save(picture, self.pictures.name_of(name), what)
+
     def _view_came(self, title: str) -> None:
         """Ask for what only this view shows."""
+        self._pass_focus()
         self.arrangement.set_images_in_front(not self.network_controller.is_front)
         in_networks = self.network_controller.is_front
         self.arrangement.panel(RunPanel).set_hindrance(_NO_RUN if in_networks else "")
@@ -268,9 +281,10 @@ class MainWindow(Themed, QMainWindow):
         sparsity = self.arrangement.panel(SparsityPanel)
         run = self.arrangement.panel(RunPanel)
         bars = self.arrangement.panel(MontagePanel) if sparsity.bars.isHidden() else sparsity.bars
-        hints = hints_of(self.open_button, run, sparsity.slider, bars, self.centre.bar)
+        hints = hints_of(self.open_button, run, sparsity.slider, bars, self.centre.bar, self.session.nouns)
         self.tour = Tour(hints, self)
         self.tour.ended.connect(self._forget_tour)
+        self.session.datasetChanged.connect(self.tour.pass_opening)
         self.tour.show_hint(0)
 
     def _leave_tour(self, _: bool = True) -> None:
@@ -296,9 +310,10 @@ class MainWindow(Themed, QMainWindow):
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._apply_scheme)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Esc leaves the tour from anywhere, when there is nothing to cancel."""
-        if event.key() == Qt.Key.Key_Escape and self.tour is not None:
-            self.tour.end()
+        """Esc leaves the tour, or the montage alone, from anywhere, when there is nothing to cancel."""
+        leave = self.focus.leave if self.tour is None else self.tour.end
+        if event.key() == Qt.Key.Key_Escape and (self.focus.is_on or self.tour is not None):
+            leave()
         else:
             super().keyPressEvent(event)
 

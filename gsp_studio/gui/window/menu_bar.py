@@ -8,6 +8,7 @@ from PySide6.QtGui import QAction, QActionGroup, QKeySequence, QUndoGroup
 from PySide6.QtWidgets import QMainWindow, QMenu
 
 from gsp_studio.gui.theme import icon
+from gsp_studio.gui.widgets.worded import Worded
 
 
 class MenuBar:
@@ -35,7 +36,8 @@ class MenuBar:
         checkable: bool = False,
     ) -> QAction:
         """An action; a checkable one tells the slot whether it is on."""
-        action = QAction(text, self._window)
+        action = QAction(self._window)
+        Worded(action, QAction.setText, text)
         action.setCheckable(checkable)
         action.setShortcut(QKeySequence(keys))
         if checkable:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QMainWindow
 
 from gsp_studio.gui.panels.log import LogPanel
 from gsp_studio.gui.theme import Themed, current_theme
-from gsp_studio.gui.widgets.controls import ElidedLabel, label
+from gsp_studio.gui.widgets.controls import ElidedLabel, label, plain
 from gsp_studio.gui.window.prompts import Prompts
 from gsp_studio.io.logfile import LOG
 
@@ -61,11 +61,13 @@ class Messages(QObject):
         self._log.add_line(text)
         LOG.info(text)
         self.line.setText(html.escape(text))
+        self.line.setToolTip(plain(text))  # a long one is cut off
 
     def add_files(self, paths: list[Path]) -> None:
         """Say where files were written, with a link."""
         folder = Path(paths[-1]).parent  # run.json, the last one written, lies at the top
         self._log.add_line(f"{len(paths)} files written to {folder}")
+        self.line.setToolTip(plain(f"{len(paths)} files written to {folder}"))
         link = QUrl.fromLocalFile(str(folder)).toString()
         self.line.setText(f'{len(paths)} files written to <a href="{html.escape(link)}">{html.escape(str(folder))}</a>')
 

@@ -19,15 +19,17 @@ from gsp_studio.gui.dialogs.question import is_confirmed
 from gsp_studio.gui.network.state import SUFFIXES as NETWORKS
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.store import SUFFIX
+from gsp_studio.gui.widgets.worded import say_nouns
+from gsp_studio.gui.window.rank_prompt import RankPrompt
+from gsp_studio.gui.window.remedies import layout_suffixes, remedy_for
 from gsp_studio.io.dataset import LoadOptions
 from gsp_studio.io.export.options import ExportOptions
 from gsp_studio.io.logfile import log_folder
 from gsp_studio.io.resources import sample_path
-from gsp_studio.io.steps import REMEDY, Resize
+from gsp_studio.nouns import IMAGES, Nouns
 
 if TYPE_CHECKING:
     from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
-    from gsp_studio.gui.dialogs.rank import RankDialog
     from gsp_studio.gui.jobs.dataset import Preview
     from gsp_studio.gui.jobs.export import ExportRequest
     from gsp_studio.gui.state import RunEntry
@@ -36,21 +38,8 @@ if TYPE_CHECKING:
     from gsp_studio.gui.window.menu_bar import MenuBar
     from gsp_studio.io.readers import Peek
 
-#: Keys that no menu names.
-_MORE_KEYS = [
-    ("Arrows", "Walk through the basis images (with focus on them)"),
-    ("Arrows, Shift+Arrows", "Sparsity by 0.01, by 0.001 (with focus on the slider)"),
-    ("Double-click", "On the slider: the sparsity of the unprojected basis; on the basis images: all in view"),
-]
-
-
-#: What is said beside an export of a run while another basis is on the screen.
-_PROJECTED = "On the screen is a projection of {} to s = {:.4f}, which is no run; refined, it can be exported."
-_NO_RUN = "On the screen is the basis of no run; this is the last run of the list."
 #: Difference that a branch is proposed with, and the least that counts as one.
 _CHANGE, _LEAST_CHANGE = 0.05, 5e-5
-#: Proposed for images of many sizes.
-_ONE_SIZE = (128, 128)
 
 
 class Prompts(QObject):
@@ -66,7 +55,9 @@ class Prompts(QObject):
         self.before_other_data: Callable[[Callable[[], None]], None] = lambda go: go()
         self._layout: LayoutDialog | None = None
         self._layout_wanted = False
-        self._rank: RankDialog | None = None
+        self._rank = RankPrompt(window, session)
+        #: What was opened last, and how.
+        self._tried: tuple[Path, LoadOptions | None] = Path(), None
         self._sweeps: SweepController | None = None
         session.exports.folderTaken.connect(self._replace_export)
 
@@ -105,6 +96,7 @@ class Prompts(QObject):
         self._open(path)
 
     def _open(self, path: Path, options: LoadOptions | None = None) -> None:
+        self._tried = path, options
         self.before_other_data(lambda: self._session.open(path, options))
 
     def _last_folder(self) -> str:
@@ -181,16 +173,13 @@ class Prompts(QObject):
 
         Returns whether it was said.
         """
-        has_layout = path.suffix.lower() in _layout_suffixes()
-        remedy = "Read it in another way..." if has_layout and path.is_file() else ""
-        options: LoadOptions | None = None
-        if REMEDY in sentence:
-            remedy = "Bring them to one size..."
-            options = LoadOptions(steps=(Resize(*_ONE_SIZE),))
-        if not remedy and not details:
+        tried = self._tried[1] if self._tried[0] == path else None
+        remedy = remedy_for(path, sentence, tried)
+        if not remedy.words and not details:
             return False
-        dialog = ErrorDialog(sentence, details, remedy, self._window, log_folder() if details else None)
-        dialog.accepted.connect(lambda: self._want_layout(path, options))
+        dialog = ErrorDialog(sentence, details, remedy.words, self._window, log_folder() if details else None)
+        ask = self._open if remedy.opens else self._want_layout
+        dialog.accepted.connect(lambda: ask(path, remedy.options))
         _show(dialog)
         return True
 
@@ -198,35 +187,22 @@ class Prompts(QObject):
 
     def export(self) -> None:
         """Ask where what is on the screen, or the last run, is to be written."""
-        from gsp_studio.gui.dialogs.export import ExportDialog
-        from gsp_studio.gui.widgets.tile_view import colour_table
+        from gsp_studio.gui.window.export_prompt import export_dialog
 
         session = self._session
-        entry, dataset, shown = session.refined.or_listed(), session.dataset, session.display.shown
-        if entry is None or dataset is None:
+        entry = session.refined.or_listed()
+        if entry is None or session.dataset is None:
             return
-        listed = next((run for run in session.runs.entries if run.number == entry.number), None)
-        above = Path(str(self._settings.value("export", str(Path.home()))))
-        name = f"run{entry.number}" if listed else f"run{entry.origin[0]}-s{entry.choice.params.sparsity:.4f}"
-        folder = above / f"{Path(dataset.name).stem}-{name}"
-        chosen = str(self._settings.value("exportExtras", "")).split()
-        dialog = ExportDialog(entry, folder, self._window, session.exports.extras, chosen)
-        is_alike = shown is not None and len(shown.order) == len(entry.shown.order)
-        order = shown.order if is_alike and shown is not None else entry.shown.order
-        view = session.display.view
-        palette = colour_table(view.colours)
-        palette[-1] = palette[-2]  # on the screen the last one lies between tiles
-        dialog.set_look(tuple(order.tolist()), view.colours, b"" if view.colours == "grey" else palette.tobytes())
-        if listed is not None and shown is not None and shown is not listed.shown and session.runs.index >= 0:
-            dialog.set_note(_PROJECTED.format(listed.name, shown.target))
-        elif listed is not None and session.runs.index < 0:
-            dialog.set_note(_NO_RUN)
+        dialog = export_dialog(session, entry, session.dataset, self._settings, self._window)
         dialog.exportRequested.connect(lambda folder, parts: self._export(Path(folder), entry, parts))
-        _show(dialog)
+        _show(dialog, session.nouns)
 
     def _export(self, folder: Path, entry: RunEntry, parts: ExportOptions) -> None:
+        from gsp_studio.gui.window.export_prompt import extras_key
+
         self._settings.setValue("export", str(folder.parent))
-        self._settings.setValue("exportExtras", " ".join(parts.extras))
+        if self._session.dataset is not None:
+            self._settings.setValue(extras_key(self._session.dataset)[0], " ".join(parts.extras))
         newest = self._session.runs.at(self._session.runs.index_of(entry.number))
         self._session.exports.export(folder, newest or entry, parts)
 
@@ -246,7 +222,7 @@ class Prompts(QObject):
             above = Path(str(self._settings.value("export", str(Path.home()))))
             dialog = ApplyDialog(entry.name, above, self._window)
             dialog.applyRequested.connect(lambda path, folder: self._session.exports.apply(path, folder, entry))
-            _show(dialog)
+            _show(dialog, self._session.nouns)
 
     def copy(self, kind: str) -> None:
         """Put the run on the screen on the clipboard, as "python" or as a "command"."""
@@ -289,35 +265,7 @@ class Prompts(QObject):
 
     def rank(self) -> None:
         """Ask how many basis images there should be, and study it."""
-        from gsp_studio.gui.dialogs.rank import RankDialog
-
-        session = self._session
-        dataset = session.dataset
-        if dataset is None:
-            return
-        if self._rank is not None:
-            self._rank.activateWindow()
-            return
-        most = max(1, min(dataset.X.shape) // 2)
-        from gsp_studio.core.methods import METHODS
-
-        method = METHODS[session.settings.params.method].label
-        dialog, study = RankDialog(most, method, self._window), session.analyses.rank_study
-        dialog.studyRequested.connect(lambda ranks, seeds: study.start(dataset, ranks, session.settings.choice, seeds))
-        dialog.studyCancelled.connect(study.cancel)
-        dialog.rankChosen.connect(
-            lambda rank: session.settings.set_choice(session.settings.choice.with_params(rank=rank))
-        )
-        dialog.finished.connect(lambda _: self._forget_rank())
-        study.progressed.connect(dialog.set_progress)
-        study.rowReady.connect(dialog.add_row)
-        study.finished.connect(dialog.set_study)
-        study.failed.connect(dialog.set_problem)
-        self._rank = dialog
-        _show(dialog)
-
-    def _forget_rank(self) -> None:
-        self._rank = None
+        self._rank.ask()
 
     # Sweeps
 
@@ -334,7 +282,7 @@ class Prompts(QObject):
         """Show all keys."""
         from gsp_studio.gui.dialogs.keys import KeysDialog
 
-        _show(KeysDialog(menus.keys() + _MORE_KEYS, self._window))
+        _show(KeysDialog(menus.keys() + _more_keys(self._session.nouns), self._window))
 
     def guide(self) -> None:
         """Show the guide."""
@@ -362,22 +310,26 @@ def _another(s: float, chosen: float) -> float:
     return round(s + _CHANGE if s + _CHANGE <= 1.0 else s - _CHANGE, 4)
 
 
-def _show(dialog: QDialog) -> None:
+def _more_keys(nouns: Nouns) -> list[tuple[str, str]]:
+    """Keys that no menu names."""
+    return [
+        ("Arrows", nouns.of("Walk through the basis images (with focus on them)")),
+        ("Arrows, Shift+Arrows", "Sparsity by 0.01, by 0.001 (with focus on the slider)"),
+        (
+            "Double-click",
+            nouns.of("On the slider: the sparsity of the unprojected basis; on the basis images: all in view"),
+        ),
+    ]
+
+
+def _show(dialog: QDialog, nouns: Nouns = IMAGES) -> None:
+    """Show a dialog, with the words for the data."""
+    say_nouns(dialog, nouns)
     dialog.show()
     dialog.activateWindow()  # not every window manager gives a new window the keyboard
-
-
-def _layout_suffixes() -> tuple[str, ...]:
-    """Usual ends of the names of files that can be read in several ways."""
-    from gsp_studio.io.formats.plugins import plugin_formats
-    from gsp_studio.io.formats.registry import FORMATS
-
-    forms = (*FORMATS.values(), *plugin_formats()[0].values())
-
-    return (*(suffix for form in forms for suffix in form.suffixes), ".gif", ".zip", ".tar", ".tgz")
 
 
 def _data_filter() -> str:
     """Files that the dialog shows first; their content decides, whatever they are called."""
     images = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".pgm", ".ppm")
-    return f"Data sets ({' '.join(f'*{suffix}' for suffix in (*_layout_suffixes(), *images))});;All files (*)"
+    return f"Data sets ({' '.join(f'*{suffix}' for suffix in (*layout_suffixes(), *images))});;All files (*)"

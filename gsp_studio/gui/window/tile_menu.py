@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import (
-    QBuffer,
-    QByteArray,
     QEvent,
-    QIODevice,
     QMimeData,
     QObject,
     QPoint,
-    QSettings,
     Qt,
     QTemporaryDir,
     QUrl,
 )
-from PySide6.QtGui import QDrag, QGuiApplication, QImage, QImageWriter, QMouseEvent, QPixmap
-from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
+from PySide6.QtGui import QDrag, QGuiApplication, QImage, QMouseEvent, QPixmap
+from PySide6.QtWidgets import QMenu, QWidget
 
 from gsp_studio.gui.dialogs.question import is_confirmed
 from gsp_studio.gui.texts import error_texts
 from gsp_studio.gui.widgets.picture import enlarged, qimage_of
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
 from gsp_studio.gui.widgets.tile_view import colour_table
+from gsp_studio.gui.window.picture_files import PictureFiles, png_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,14 +48,15 @@ _ASKED = {
 class TileMenu(QObject):
     """Acts on the selected basis images; `offers` are the actions of the menu, None for a line."""
 
-    def __init__(self, window: QWidget, session: Session, montage: MontagePanel, settings: QSettings) -> None:
+    def __init__(self, window: QWidget, session: Session, montage: MontagePanel, files: PictureFiles) -> None:
         super().__init__(window)
-        self._window, self._session, self._montage, self._settings = window, session, montage, settings
+        self._window, self._session, self._montage, self._files = window, session, montage, files
         self.offers: list[QAction | None] = []
         self._pressed = -1
         self._range: object = None
         self._folder: QTemporaryDir | None = None
         view = montage.view
+        montage.setFocusProxy(view)
         view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         view.customContextMenuRequested.connect(self.open_menu)
         view.viewport().installEventFilter(self)
@@ -99,7 +96,10 @@ class TileMenu(QObject):
         verb = {"reseed": "Re-seed"}.get(kind, kind.capitalize())
         of_each = "Each of them" if len(display.marked) > 1 else "It"
         if is_confirmed(
-            self._window, f"{verb} basis {names}?", f"{of_each} {_ASKED[kind]}. Steps of a run cannot be undone.", verb
+            self._window,
+            f"{verb} basis {names}?",
+            f"{of_each} {self._session.nouns.of(_ASKED[kind])}. Steps of a run cannot be undone.",
+            verb,
         ):
             edit: Callable[[tuple[int, ...]], None] = getattr(live, kind)
             edit(display.marked)
@@ -134,40 +134,10 @@ class TileMenu(QObject):
     def save(self) -> None:
         """Ask where the picture of the selected basis image is to be written."""
         basis = self._session.display.selected
-        folder = Path(str(self._settings.value("pictures", str(Path.home()))))
-        proposed = str(folder / self._name(basis))
-        chosen, _ = QFileDialog.getSaveFileName(self._window, "Save the picture", proposed, "PNG images (*.png)")
-        if not chosen:
-            return
-        path = Path(chosen)
-        path = path if path.suffix.lower() == ".png" else path.with_name(f"{path.name}.png")
-        is_new_name = str(path) != chosen and path.exists()  # that one the dialog has not asked about
-        if is_new_name and not is_confirmed(
-            self._window, f"Replace {path.name}?", "A file of that name exists.", "Replace"
-        ):
-            return
-        from gsp_studio.io.atomic import write_whole
-
-        try:
-            write_whole(path, lambda part: part.write_bytes(self._png(basis)))
-        except (OSError, ValueError) as error:
-            self._session.failed.emit(*error_texts(error, is_loss=True))
-            return
-        self._settings.setValue("pictures", str(path.parent))
-        self._session.logged.emit(f"The picture of basis {basis + 1} is saved as {path}.")
-
-    def _png(self, basis: int) -> bytes:
-        content = QByteArray()
-        file = QBuffer(content)
-        file.open(QIODevice.OpenModeFlag.WriteOnly)
-        QImageWriter(file, QByteArray(b"PNG")).write(self.picture(basis))
-        file.close()
-        return bytes(content.data())
+        self._files.save(lambda: self.picture(basis), self._name(basis), f"The picture of basis {basis + 1}")
 
     def _name(self, basis: int) -> str:
-        dataset = self._session.dataset
-        stem = re.sub(r"[^\w.-]+", "_", Path(dataset.name).stem) if dataset is not None else ""
-        return f"{stem or 'basis'}-basis{basis + 1}.png"
+        return self._files.name_of(f"basis{basis + 1}")
 
     # Dragged out
 
@@ -175,7 +145,7 @@ class TileMenu(QObject):
         """The picture of a basis image as a PNG file and as an image, for other programs."""
         self._folder = self._folder or QTemporaryDir()
         path = Path(self._folder.path()) / self._name(basis)
-        path.write_bytes(self._png(basis))
+        path.write_bytes(png_of(self.picture(basis)))
         data = QMimeData()
         data.setUrls([QUrl.fromLocalFile(str(path))])
         data.setImageData(self.picture(basis))

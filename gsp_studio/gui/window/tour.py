@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QFrame, QHBoxLayout, QVBoxL
 
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import Button, label
+from gsp_studio.nouns import Nouns
 
 _NEXT = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Right)
 _KEYS = (*_NEXT, Qt.Key.Key_Left, Qt.Key.Key_Escape)
@@ -43,8 +44,10 @@ class _Ring(QWidget):
         painter.drawRoundedRect(self.rect().adjusted(1, 1, -1, -1), 6, 6)
 
 
-def hints_of(opening: QWidget, run: QWidget, slider: QWidget, bars: QWidget, views: QWidget) -> tuple[Hint, ...]:
-    """Return the hints, and their widgets."""
+def hints_of(
+    opening: QWidget, run: QWidget, slider: QWidget, bars: QWidget, views: QWidget, nouns: Nouns
+) -> tuple[Hint, ...]:
+    """Return the hints, and their widgets, with the words for the data that are open."""
     return (
         Hint(
             lambda: opening,
@@ -55,26 +58,34 @@ def hints_of(opening: QWidget, run: QWidget, slider: QWidget, bars: QWidget, vie
         Hint(
             lambda: run,
             "Run, pause, cancel",
-            "Run (Space) factorizes the images into basis images and their coefficients. Cancel (Esc) keeps the best "
-            "iterate.",
+            nouns.of(
+                "Run (Space) factorizes the images into basis images and their coefficients. Cancel (Esc) keeps the "
+                "best iterate."
+            ),
         ),
         Hint(
             lambda: slider,
             "One slider for the whole basis",
-            "It sets the average sparsity of the basis; the sparsity of each image is free. Drag it: the basis follows "
-            "at once, and so does a run that is going.",
+            nouns.of(
+                "It sets the average sparsity of the basis; the sparsity of each image is free. Drag it: the basis "
+                "follows at once, and so does a run that is going."
+            ),
         ),
         Hint(
             lambda: bars,
-            "Sparsity per basis image",
-            "Each basis image has a bar. Double-click it to lock that sparsity (key L): the others share the rest.",
+            nouns.of("Sparsity per basis image"),
+            nouns.of(
+                "Each basis image has a bar. Double-click it to lock that sparsity (key L): the others share the rest."
+            ),
         ),
         Hint(
             lambda: views,
             "Other views",
-            "Compare runs, inspect single images, see the error at every sparsity, paint weights of pixels, prune "
-            "a trained network (keys 1 to 6). "
-            "Everything else is in the command palette: Ctrl+Shift+P.",
+            nouns.of(
+                "Compare runs, inspect single images, see the error at every sparsity, paint weights of pixels, prune "
+                "a trained network (keys 1 to 7). "
+            )
+            + "Everything else is in the command palette: Ctrl+Shift+P.",
         ),
     )
 
@@ -126,7 +137,12 @@ class Tour(QFrame):
         self.setFixedWidth(_WIDTH + 32)
         self.next.setFixedWidth(max(self.next.sizeHint().width(), Button("Done").sizeHint().width()))
 
-    def show_hint(self, index: int) -> None:
+    def pass_opening(self) -> None:
+        """Go on from the first hint: there are images now. What has the focus keeps it."""
+        if self.index == 0 and self.isVisible():
+            self.show_hint(1, takes_keys=self.hasFocus())
+
+    def show_hint(self, index: int, *, takes_keys: bool = True) -> None:
         """Show a hint; after the last one the tour ends."""
         if index >= len(self._hints):
             self.end()
@@ -139,7 +155,7 @@ class Tour(QFrame):
         self.back.setEnabled(self.index > 0)
         self.next.setText("Done" if self.index == len(self._hints) - 1 else "Next")
         self.place()
-        if not isinstance(QApplication.activeWindow(), QDialog):
+        if takes_keys and not isinstance(QApplication.activeWindow(), QDialog):
             self.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def place(self) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QMainWindow
 
     from gsp_studio.gui.dialogs.question import UnsavedQuestion
+    from gsp_studio.gui.network.session import NetworkSession
     from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.session_file.menu import SessionFileMenu
     from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
@@ -27,10 +28,17 @@ class UnsavedWork(QObject):
     """Asks about the unsaved work of a window, and goes on once the answer has been carried out."""
 
     def __init__(
-        self, window: QMainWindow, session: Session, sweep: BackgroundSweep, session_menu: SessionFileMenu
+        self,
+        window: QMainWindow,
+        session: Session,
+        sweep: BackgroundSweep,
+        session_menu: SessionFileMenu,
+        networks: NetworkSession,
     ) -> None:
         super().__init__(window)
         self._window, self._session, self._session_menu = window, session, session_menu
+        self._networks, self._is_network_written = networks, False
+        networks.savingChanged.connect(self._follow_network)
         self._store, self._sweep = session_menu.store, sweep
         self.question: UnsavedQuestion | None = None
         #: Whether unsaved work is to be found among the recent sessions after the window has closed.
@@ -48,7 +56,7 @@ class UnsavedWork(QObject):
 
     def allows_close(self) -> bool:
         """Whether the window may close now; where it may not, it is asked or waited for, and closes then."""
-        store, going = self._store, self._going()
+        store, going = self._store, [*self._of_data(), *self._beside_data()]
         if self._may_close or not (store.is_modified or going):
             return True
         if store.is_saving and not self._is_saved_first:  # the file is on its way: nothing may be left to ask
@@ -75,6 +83,7 @@ class UnsavedWork(QObject):
     def leave(self) -> None:
         """Close without a question; unsaved work is kept for later where that is possible."""
         self._may_close = True
+        self._session.exports.cancel()  # which may take minutes, and would end half-way
         self._window.close()
 
     def _discard_and_leave(self) -> None:
@@ -85,12 +94,12 @@ class UnsavedWork(QObject):
 
     def before_other_data(self, go: Callable[[], None]) -> None:
         """Call `go`, which opens other data, when the work on these is kept; where it cannot be, or is going, ask."""
-        session, store = self._session, self._store
+        session, store, going = self._session, self._store, self._of_data()
         if session.phase.is_run:  # nothing is opened then
             go()
-        elif self._sweep.is_going:
-            more = "It ends for other data. Its finished runs stay on the disk; the one that is going is lost."
-            self._ask("Open other data during a sweep?", more, {"discard": partial(self._archive, go)}, "Open")
+        elif going:
+            more = "\n".join([*going, "It ends for other data."])
+            self._ask("Open other data now?", more, {"discard": partial(self._archive, go)}, "Open")
         elif store.is_modified:
             self._archive(go)
         else:
@@ -131,26 +140,43 @@ class UnsavedWork(QObject):
                 else f"{path.name} does not have the {count} as {'it is' if is_one else 'they are'} now."
             )
         if session.settings.weights is not None:
-            told.append("The pixels have painted weights.")
+            told.append(session.nouns.of("The pixels have painted weights."))
         if session.phase.is_run:
             done = plural(session.control.branch_end, "iteration")
             standing = "is ending" if session.phase is Phase.CANCELLING else f"is going ({done} done) and ends here"
             told.append(f"Run {session.runs.next_number} {standing}; its best iterate so far is part of the work.")
         return told
 
-    def _going(self) -> list[str]:
-        """List what else ends with the window, a sentence each."""
+    def _of_data(self) -> list[str]:
+        """List what is going besides a run and ends with the data, a sentence each."""
         session = self._session
         told = []
         if self._sweep.is_going:
             told.append("A sweep is going: its finished runs stay on the disk, the one that is going is lost.")
         if session.analyses.rank_study.is_going:
-            told.append("The search for the number of basis images is going, and is lost.")
+            told.append(session.nouns.of("The search for the number of basis images is going, and is lost."))
         if session.analyses.stability_check.entry is not None:
             told.append(
                 f"The check of {session.analyses.stability_check.entry.name} with further seeds is going, and is lost."
             )
         return told
+
+    def _beside_data(self) -> list[str]:
+        """List what is going and ends with the window, but not with the data, a sentence each."""
+        exports, accuracy = self._session.exports, self._networks.curves.accuracy
+        told = []
+        if exports.is_going:
+            told.append("An export is going: closed now, nothing of it is left.")
+        if exports.is_applying:
+            told.append("A basis is being applied to other images; that may be lost.")
+        if accuracy is not None and accuracy.state == "going":
+            told.append("The accuracy of the network is being measured: its points are lost.")
+        if self._is_network_written:
+            told.append("The pruned network is being written; that may be lost.")
+        return told
+
+    def _follow_network(self, is_written: bool) -> None:
+        self._is_network_written = is_written
 
     def _ask(self, text: str, more: str, answers: dict[str, Callable[[], None]], discard: str = "") -> None:
         from gsp_studio.gui.dialogs.question import UnsavedQuestion

@@ -14,9 +14,10 @@ import numpy as np
 from gsp_studio.arrays import Array
 from gsp_studio.core.application import Application, applications, quotient
 from gsp_studio.core.params import Params
+from gsp_studio.core.seeds import seed_of
 from gsp_studio.io.atomic import ExportError
+from gsp_studio.io.csv_text import plain_text
 from gsp_studio.io.dataset import Dataset, LoadOptions, as_images
-from gsp_studio.io.export.components import plain_text
 from gsp_studio.io.export.run_folder import check_directory, write_together
 from gsp_studio.io.run_json import PROGRAM, describe_data, params_json, write_json
 from gsp_studio.io.versions import versions_now
@@ -105,8 +106,8 @@ def export_application(
     basis : FixedBasis
     dataset : Dataset
     backend : str or Backend
-    mask : ndarray (m, n) of bool, optional
-        True where an entry is missing.
+    mask : ndarray (m, n) of bool or floating numbers, optional
+        True where an entry is missing; or what entries count, from 0, missing, to 1.
 
     Returns
     -------
@@ -145,7 +146,7 @@ def export_application(
     writers = {
         COEFFICIENTS: write_coefficients,
         ERRORS: lambda path: np.save(path, errors),
-        TABLE: lambda path: _write_table(path, path.with_name(COEFFICIENTS), errors, dataset),
+        TABLE: lambda path: _write_table(path, path.with_name(COEFFICIENTS), errors, dataset, basis.params),
         ABOUT: write_about,
     }
     return write_together(directory, writers), quotient(*total)
@@ -167,13 +168,14 @@ def _write_parts(path: Path, parts: Iterable[Application], errors: Array, n: int
     return left, of
 
 
-def _write_table(path: Path, coefficients: Path, errors: Array, dataset: Dataset) -> None:
+def _write_table(path: Path, coefficients: Path, errors: Array, dataset: Dataset, params: Params) -> None:
     H = np.load(coefficients, mmap_mode="r")
     with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         table = csv.writer(file)
         labels = dataset.labels
         title = ["image", *(["label"] if labels is not None else []), "error"]
-        table.writerow([*title, *(f"basis_{k + 1}" for k in range(len(H)))])
+        seeds = (seed_of(params, k) for k in range(len(H)))
+        table.writerow([*title, *(f"basis_{k + 1}{f': {seed}' if seed else ''}" for k, seed in enumerate(seeds))])
         for start in range(0, H.shape[1], _ROWS):
             some = range(start, min(start + _ROWS, H.shape[1]))
             values = np.asarray(H[:, start : some.stop]).T.tolist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,18 @@ import tifffile
 
 from gsp_studio.arrays import Array
 from gsp_studio.core.hyperspy_signals import axes_entries, images_and_curves
+from gsp_studio.core.seeds import seed_of
 from gsp_studio.io.atomic import ExportError, careful_hdf5
+from gsp_studio.io.csv_text import plain_text
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.run_record import ExportedRun
 
 Writers = dict[str, Callable[[Path], object]]
 
-#: Beginnings that spreadsheets take for a formula, signs of full width as well.
-_FORMULA = re.compile(r"[\t\r\n]|[\s\x00-\x1f\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 #: Pixels a unit that tags of resolution can hold: ratios of numbers of 32 bits.
 _LEAST, _MOST = 1e-8, 1e8
+#: Metres of units of length.
+_METRES = {"pm": 1e-12, "Å": 1e-10, "nm": 1e-9, "µm": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0, "km": 1e3}
 #: Units in the ASCII of TIFF and ENVI headers.
 _ASCII = {"µm": "um", "Å": "Angstrom", "cm⁻¹": "1/cm", "°": "degree"}
 _ENVI_UNITS = {"nm": "Nanometers", "µm": "Micrometers", "m": "Meters", "°": "Degrees", "cm⁻¹": "Wavenumber"}
@@ -32,13 +34,13 @@ _ENVI_UNITS = {"nm": "Nanometers", "µm": "Micrometers", "m": "Meters", "°": "D
 def map_writers(dataset: Dataset, run: ExportedRun, style: object = None) -> Writers:
     """Maps of the components as one TIFF of floats, with the size of a pixel as ImageJ has it."""
     maps = _grey(dataset, run)[0]
-    return {"maps.tif": lambda path: write_imagej(path, maps, dataset)}
+    return {"maps.tif": lambda path: write_imagej(path, maps, dataset, component_names(run))}
 
 
-def write_imagej(path: Path, images: Array, dataset: Dataset) -> None:
-    """Write images (k, height, width) as float32, a page each, with the size and unit of a pixel."""
+def write_imagej(path: Path, images: Array, dataset: Dataset, names: Sequence[str]) -> None:
+    """Write images (k, height, width) as float32, a page each, with their names and the size and unit of a pixel."""
     y, x = dataset.axis("y"), dataset.axis("x")
-    metadata: dict[str, Any] = {"axes": "ZYX", "Labels": _names(len(images)), "mode": "grayscale"}
+    metadata: dict[str, Any] = {"axes": "ZYX", "Labels": list(names), "mode": "grayscale"}
     resolution = None
     if x.unit and y.unit and x.spacing and y.spacing:
         across, down = 1 / x.spacing, 1 / y.spacing
@@ -49,11 +51,28 @@ def write_imagej(path: Path, images: Array, dataset: Dataset) -> None:
     tifffile.imwrite(path, pages, imagej=True, resolution=resolution, metadata=metadata)
 
 
+def centimetre_tags(dataset: Dataset) -> tuple[float, float] | None:
+    """Pixels a centimetre across and down, for tags of resolution.
+
+    Returns
+    -------
+    (float, float) or None
+        None where the size of a pixel is not known, no length, or beyond the tags.
+    """
+    sizes = [_METRES.get(axis.unit, 0.0) * (axis.spacing or 0.0) for axis in (dataset.axis("x"), dataset.axis("y"))]
+    if dataset.grid is not None or not all(sizes):
+        return None
+    across, down = (0.01 / size for size in sizes)
+    return (across, down) if all(_LEAST < one < _MOST for one in (across, down)) else None
+
+
 def envi_writers(dataset: Dataset, run: ExportedRun, style: object = None) -> Writers:
     """Maps as an ENVI cube with the names of its bands, and spectra as an ENVI library with their wavelengths."""
     maps, curves = _grey(dataset, run)
-    names = _names(len(maps))
+    names = [re.sub(r"[,{}]+", " ", name) for name in component_names(run)]
     cube = {"samples": maps.shape[2], "lines": maps.shape[1], "bands": len(maps), "band names": _listed(names)}
+    if run.normalized:
+        cube["description"] = f"{{each spectrum {run.normalized}, its map scaled inversely}}"
     y, x, band = (dataset.axis(dimension) for dimension in ("y", "x", "band"))
     if x.spacing and y.spacing and x.unit == y.unit and x.unit:
         unit = _ENVI_UNITS.get(x.unit, _ascii(x.unit))
@@ -65,6 +84,8 @@ def envi_writers(dataset: Dataset, run: ExportedRun, style: object = None) -> Wr
         "file type": "ENVI Spectral Library",
         "spectra names": _listed(names),
     }
+    if run.normalized:
+        library["description"] = cube["description"]
     if band.is_calibrated:
         library["wavelength"] = _listed(map(repr, band.coordinates(curves.shape[1]).tolist()))
         library["wavelength units"] = _ENVI_UNITS.get(band.unit, _ascii(band.unit)) or "Unknown"
@@ -91,7 +112,7 @@ def spectra_writers(dataset: Dataset, run: ExportedRun, style: object = None) ->
         labels = [["name"], *([label] for label in band.labels)] if band.labels else [[]] * (len(at) + 1)
         with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             table = csv.writer(file)
-            table.writerow([plain_text(band.title), *labels[0], *(f"component_{k + 1}" for k in range(len(curves)))])
+            table.writerow([plain_text(band.title), *labels[0], *component_heads(run)])
             for place, label, values in zip(at, labels[1:], curves.T.tolist(), strict=True):
                 table.writerow([repr(place), *map(plain_text, label), *map(repr, values)])
 
@@ -113,6 +134,8 @@ def hyperspy_writers(dataset: Dataset, run: ExportedRun, style: object = None) -
             for k, axis in enumerate(axes):
                 _write_axis(group.create_group(f"axis-{k}"), axis)
             group.create_group("metadata/General").attrs["title"] = f"{title}: {name}"
+            if run.normalized:
+                group["metadata/General"].attrs["notes"] = f"each basis image {run.normalized}"
             group.create_group("metadata/Signal").attrs["signal_type"] = ""
             for empty in ("original_metadata", "learning_results"):
                 group.create_group(empty)
@@ -142,8 +165,20 @@ def _grey(dataset: Dataset, run: ExportedRun) -> tuple[Array, Array]:
     return images, curves
 
 
-def _names(count: int) -> list[str]:
-    return [f"component {k + 1}" for k in range(count)]
+def component_names(run: ExportedRun) -> list[str]:
+    """Names of the components: "component 2", and what seeded it, "component 2: soil from library.csv"."""
+    return [_with_seed(f"component {k + 1}", run, k) for k in range(run.result.W.shape[1])]
+
+
+def component_heads(run: ExportedRun, kind: str = "component") -> list[str]:
+    """Heads of columns of a table, a component each: as `component_names`, and how its basis image was normalized."""
+    ending = f", basis image {run.normalized}" if run.normalized else ""
+    return [_with_seed(f"{kind}_{k + 1}", run, k) + ending for k in range(run.result.W.shape[1])]
+
+
+def _with_seed(name: str, run: ExportedRun, k: int) -> str:
+    seed = seed_of(run.result.params, k)
+    return f"{name}: {seed}" if seed else name
 
 
 def _listed(parts: Any) -> str:
@@ -152,8 +187,3 @@ def _listed(parts: Any) -> str:
 
 def _ascii(unit: str) -> str:
     return _ASCII.get(unit, unit).encode("ascii", "replace").decode().replace(",", " ").replace("}", " ")
-
-
-def plain_text(text: str) -> str:
-    """A text that no spreadsheet takes for a formula: some look for one behind spaces, tabs and line ends."""
-    return f"'{text}" if _FORMULA.match(text) else text

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -25,8 +26,18 @@ from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.residuals import residuals
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.io.atomic import ExportError, careful_hdf5
+from gsp_studio.io.axes import axes_json
+from gsp_studio.io.csv_text import plain_text
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.export.components import envi_writers, hyperspy_writers, map_writers, plain_text, spectra_writers
+from gsp_studio.io.export.components import (
+    centimetre_tags,
+    component_heads,
+    component_names,
+    envi_writers,
+    hyperspy_writers,
+    map_writers,
+    spectra_writers,
+)
 from gsp_studio.io.export.figures import TILE, FigureStyle, labelled_montage
 from gsp_studio.io.montage import montage_image, to_grey
 from gsp_studio.io.patches import Picture, put_back
@@ -49,12 +60,15 @@ class Extra:
     files : tuple of str
         Patterns (regular expressions) of the names of all files that it may make.
     make : (dataset, run, style) -> dict of name to writer
+    holds_factors : bool
+        Whether it has W or H for other programs and papers, which can be normalized.
     """
 
     title: str
     what: str
     files: tuple[str, ...]
     make: Callable[[Dataset, ExportedRun, FigureStyle], Writers]
+    holds_factors: bool = False
 
 
 # Factors
@@ -69,6 +83,9 @@ def _mat(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
         "order": dataset.order,
         "error": result.error,
         "sparsity": result.sparsity,
+        "normalized": run.normalized,
+        "axes": json.dumps(axes_json(dataset.axes)),
+        "seeds": list(component_names(run)),
     }
 
     def write(path: Path) -> None:
@@ -93,9 +110,28 @@ def _hdf5(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
             check()
         file["image_shape"] = dataset.image_shape
         file["names"] = [name.encode("utf-8", "backslashreplace") for name in dataset.names]
+        file["components"] = [name.encode("utf-8", "backslashreplace") for name in component_names(run)]
         file.attrs.update(order=dataset.order, channels=dataset.channels, error=run.result.error)
+        file.attrs.update(normalized=run.normalized, axes=json.dumps(axes_json(dataset.axes)))
+        _write_scales(file, dataset)
 
     return {"factors.h5": lambda path: careful_hdf5(path, write)}
+
+
+def _write_scales(file: h5py.File, dataset: Dataset) -> None:
+    """Name the dimensions of W and H, and attach the coordinates of bands to that which counts these."""
+    of, other = (("W", 0), ("H", 1)) if dataset.grid is not None else (("H", 1), ("W", 0))
+    band = dataset.axis("band")
+    for name, k in (("W", 1), ("H", 0)):
+        file[name].dims[k].label = "component"
+    file[other[0]].dims[other[1]].label = "pixel"
+    bands = file[of[0]].dims[of[1]]
+    bands.label = band.name or "band"
+    if band.is_calibrated:
+        scale = file.create_dataset("band", data=band.coordinates(file[of[0]].shape[of[1]]))
+        scale.attrs.update(units=band.unit, long_name=bands.label)
+        scale.make_scale(bands.label)
+        bands.attach_scale(scale)
 
 
 def _coefficients(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
@@ -105,7 +141,7 @@ def _coefficients(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Wri
         with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             table = csv.writer(file)
             labels = ["label"] if dataset.labels is not None else []
-            table.writerow(["image", *labels, *(f"basis_{k + 1}" for k in range(len(H)))])
+            table.writerow(["image", *labels, *component_heads(run, "basis")])
             for j, name in enumerate(dataset.names):
                 label = [] if dataset.labels is None else [dataset.labels[j]]
                 table.writerow([plain_text(name), *map(plain_text, label), *map(repr, H[:, j].tolist())])
@@ -138,8 +174,17 @@ def _tiff(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     images = np.ascontiguousarray(dataset.as_images(W), _type_of_pages(W))
     kind = "rgb" if images.ndim == 4 else "minisblack"
 
+    resolution = centimetre_tags(dataset)
+    metadata = {
+        "axes": "ZYXS" if images.ndim == 4 else "ZYX",
+        "axes_of_data": axes_json(dataset.axes),
+        "components": component_names(run),
+        "normalized": run.normalized,
+    }
+
     def write(path: Path) -> None:
-        tifffile.imwrite(path, images, photometric=kind, metadata={"axes": "ZYXS" if images.ndim == 4 else "ZYX"})
+        unit = None if resolution is None else "CENTIMETER"
+        tifffile.imwrite(path, images, photometric=kind, metadata=metadata, resolution=resolution, resolutionunit=unit)
 
     return {"basis.tif": write}
 
@@ -294,19 +339,23 @@ def _write_pages(make: Callable[[int], Picture], k: int, path: Path) -> None:
 
 
 EXTRAS: Mapping[str, Extra] = {
-    "mat": Extra("MATLAB", "W and H as factors.mat", (r"factors\.mat",), _mat),
-    "csv": Extra("CSV", "W and H as text, to the last digit", (r"factors_[WH]\.csv",), _csv_factors),
-    "h5": Extra("HDF5", "W and H as factors.h5", (r"factors\.h5",), _hdf5),
-    "coefficients": Extra("Coefficients", "a line an image, with its name", (r"coefficients\.csv",), _coefficients),
+    "mat": Extra("MATLAB", "W and H as factors.mat", (r"factors\.mat",), _mat, True),
+    "csv": Extra("CSV", "W and H as text, to the last digit", (r"factors_[WH]\.csv",), _csv_factors, True),
+    "h5": Extra("HDF5", "W and H as factors.h5", (r"factors\.h5",), _hdf5, True),
+    "coefficients": Extra(
+        "Coefficients", "a line an image, with its name", (r"coefficients\.csv",), _coefficients, True
+    ),
     "png16": Extra("16-bit PNG", "basis images with 65,536 greys", (r"basis16/basis_[0-9]+\.png",), _deep),
-    "tiff": Extra("Float TIFF", "basis images with their values, a stack", (r"basis\.tif",), _tiff),
-    "maps": Extra("Maps", "float TIFF with the size of a pixel", (r"maps\.tif",), map_writers),
-    "spectra": Extra("Spectra", "CSV with wavelengths", (r"spectra\.csv",), spectra_writers),
-    "envi": Extra("ENVI", "maps and a spectral library", (r"maps\.(hdr|img)", r"spectra\.(hdr|sli)"), envi_writers),
-    "hspy": Extra("hyperspy", "maps and spectra as signals", (r"components\.hspy",), hyperspy_writers),
+    "tiff": Extra("Float TIFF", "basis images with their values, a stack", (r"basis\.tif",), _tiff, True),
+    "maps": Extra("Maps", "float TIFF with the size of a pixel", (r"maps\.tif",), map_writers, True),
+    "spectra": Extra("Spectra", "CSV with wavelengths", (r"spectra\.csv",), spectra_writers, True),
+    "envi": Extra(
+        "ENVI", "maps and a spectral library", (r"maps\.(hdr|img)", r"spectra\.(hdr|sli)"), envi_writers, True
+    ),
+    "hspy": Extra("hyperspy", "maps and spectra as signals", (r"components\.hspy",), hyperspy_writers, True),
     "labels": Extra("Labelled montage", "with numbers and sparsities", (r"montage_labelled\.png",), _labelled),
-    "svg": Extra("SVG", "labelled montage and curves, for papers", (r"(montage|curves)\.svg",), _vector("svg")),
-    "pdf": Extra("PDF", "the same as PDF", (r"(montage|curves)\.pdf",), _vector("pdf")),
+    "svg": Extra("SVG", "labelled montage and curves, for papers", (r"(montage|curves)\.svg",), _vector("svg"), True),
+    "pdf": Extra("PDF", "the same as PDF", (r"(montage|curves)\.pdf",), _vector("pdf"), True),
     "residuals": Extra(
         "Residuals", "errors of pixels and of images", (r"residual_map\.(png|csv)", r"residuals\.csv"), _residuals
     ),

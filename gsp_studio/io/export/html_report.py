@@ -45,7 +45,8 @@ def report_of(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> str:
     content = describe(dataset, run, [])
     result, data = content["result"], content["data"]
     method = run.start.method
-    height, width = dataset.image_shape
+    nouns, (height, width) = dataset.nouns, dataset.image_shape
+    size = f"{height} x {width}" if dataset.grid is None else f"{width} {nouns.entries}"
     params = {name: value for name, value in content["params"].items() if value not in (None, (), [], {})}
     found = residuals(dataset.X, run.result.W, run.result.H)
     worst = np.argsort(-found.images, kind="stable")[:8]
@@ -61,19 +62,19 @@ def report_of(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> str:
             }
         ),
         _remarks(content.get("remarks", {})),
-        "<h2>Basis images</h2>",
-        _image(labelled_montage(dataset, run, style), "Basis images with number and sparsity"),
+        nouns.of("<h2>Basis images</h2>"),
+        _image(labelled_montage(dataset, run, style), nouns.of("Basis images with number and sparsity")),
         "<h2>Error and sparsity</h2>",
         error_curve(run.result.history),
         sparsity_curve(run.result.history),
-        "<h2>Images with the largest errors</h2>",
+        nouns.of("<h2>Images with the largest errors</h2>"),
         _pairs(dataset, run, worst),
         _table({dataset.names[j]: f"{100 * found.images[j]:.3f} %" for j in worst}),
         "<h2>Data</h2>",
         _table(
             {
                 "Source": data["source"],
-                "Images": f"{data['images']} of {height} x {width}, {data['dtype']}, order {data['order']}",
+                nouns.of("Images"): f"{data['images']} of {size}, {data['dtype']}, order {data['order']}",
                 "Steps": "; ".join(data["steps"]) or "values as they are",
                 "Fingerprint": data["fingerprint"],
             }
@@ -134,7 +135,9 @@ def _pairs(dataset: Dataset, run: ExportedRun, chosen: Array) -> str:
     images = dataset.pictures(np.concatenate([originals, fits.astype(originals.dtype)], axis=1))
     zoom = max(1, 72 // min(images.shape[1:3]))
     sheet = montage_image(images, columns=len(chosen), gap=4, zoom=zoom)
-    return _image(Image.fromarray(np.ascontiguousarray(sheet)), "Images, and their reconstructions below")
+    return _image(
+        Image.fromarray(np.ascontiguousarray(sheet)), dataset.nouns.of("Images, and their reconstructions below")
+    )
 
 
 def _steps(run: ExportedRun) -> str:

@@ -27,6 +27,9 @@ class ExportOptions:
     coefficients : "npy" | "zarr", optional
         H in a file of its own, H.npy or H.zarr.zip, written block by block; by default in factors.npz, and in H.npy
         where it stays on a cluster.
+    normalize : str
+        A key of `core.unit_spectra.UNITS`: how basis images and coefficients are scaled in those of `extras` that hold
+        factors for other programs, and in pictures of spectra and maps. factors.npz has them as they were computed.
     """
 
     basis: bool = True
@@ -39,3 +42,4 @@ class ExportOptions:
     order: tuple[int, ...] | None = None
     palette: bytes = b""
     coefficients: Literal["npy", "zarr"] | None = None
+    normalize: str = "none"

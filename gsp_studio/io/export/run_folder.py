@@ -32,6 +32,7 @@ from gsp_studio.io.export.coefficients import WRITERS
 from gsp_studio.io.export.figures import FigureStyle
 from gsp_studio.io.export.folder_names import holds_another
 from gsp_studio.io.export.formats import EXTRAS
+from gsp_studio.io.export.normalization import normalized
 from gsp_studio.io.export.options import ExportOptions
 from gsp_studio.io.export.script import script_of
 from gsp_studio.io.factors import COEFFICIENTS, FACTORS
@@ -40,7 +41,7 @@ from gsp_studio.io.run_json import PROGRAM, RUN, arrays_of, describe, write_json
 from gsp_studio.io.run_record import ExportedRun
 from gsp_studio.io.schema import INPUTS
 from gsp_studio.io.swap import complete, staging_folder, swap
-from gsp_studio.io.truth_file import TABLE, write_agreement
+from gsp_studio.io.truth_file import REFERENCE, TABLE, write_agreement, write_reference
 
 SCRIPT = "repeat.py"
 #: Folders within an export.
@@ -54,7 +55,7 @@ MAPS = "maps.png"
 _NAMES = (
     r"basis/basis_[0-9]+\.png",
     r"(montage|maps)\.png",
-    r"(factors|inputs)\.npz",
+    r"(factors|inputs|reference)\.npz",
     r"(history|truth)\.csv",
     r"H\.npy",
     r"H\.zarr\.zip",
@@ -138,8 +139,9 @@ def export_run(
     H = run.result.H
     if is_out_of_core(H) and (options.extras or dataset.grid is not None):
         raise ExportError("H is on the cluster, too large to be fetched; accepted are exports that do without it")
+    scaled = normalized(run, options.normalize)
     if options.montage and dataset.grid is not None:
-        maps = dataset.maps(run.result.H)
+        maps = dataset.maps(scaled.result.H)
         writers[MAPS] = lambda path: save_image(
             montage_image(maps, gap=2, scale=options.scale, zoom=options.zoom or _visible_zoom(maps)), path
         )
@@ -152,17 +154,20 @@ def export_run(
         writers["history.csv"] = lambda path: _write_history(path, run.result)
     if run.truth:
         writers[TABLE] = lambda path: write_agreement(path, dict(run.truth))
+    if (reference := run.reference) is not None:
+        writers[REFERENCE] = lambda path: write_reference(path, reference)
     style = FigureStyle(options.scale, options.zoom, options.order, options.palette, check)
     for name in options.extras:
         if name not in EXTRAS:
             raise ExportError(f'"{name}" is no export; accepted are {", ".join(EXTRAS)}')
-        writers |= EXTRAS[name].make(dataset, run, style)
+        extra = EXTRAS[name]
+        writers |= extra.make(dataset, scaled if extra.holds_factors else run, style)
     arrays = arrays_of(run)
     if arrays:
         writers[INPUTS] = lambda path: np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
     script = script_of(dataset, run)
     writers[SCRIPT] = lambda path: path.write_text(script, encoding="ascii")
-    content = describe(dataset, run, [*writers, RUN])
+    content = describe(dataset, scaled, [*writers, RUN])
     writers[RUN] = lambda path: write_json(path, content)
     return write_together(directory, writers, count)
 

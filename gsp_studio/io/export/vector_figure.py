@@ -41,9 +41,13 @@ def draw_montage(path: Path, kind: str, dataset: Dataset, run: ExportedRun, styl
     """
     order, captions = style.placed(run.result.W.shape[1]), captions_of(run)
     W = run.result.W[:, order]
-    draw = _draw_images if dataset.grid is None else _draw_spectra
     with mpl.rc_context({**mpl.rcParamsDefault, **_STYLE}):
-        _save(draw(dataset, W, [captions[k] for k in order], style), path, kind)
+        ordered = [captions[k] for k in order]
+        if dataset.grid is None:
+            sheet = _draw_images(dataset, W, ordered, style)
+        else:
+            sheet = _draw_spectra(dataset, W, ordered, style, run.normalized.removeprefix("of "))
+        _save(sheet, path, kind)
 
 
 def _draw_images(dataset: Dataset, W: Array, captions: list[str], style: FigureStyle) -> Figure:
@@ -84,7 +88,7 @@ def _draw_scale_bar(ax: Axes, bar: ScaleBar, shape: tuple[int, int]) -> None:
     ax.set_ylim(h - 0.5, -0.5)
 
 
-def _draw_spectra(dataset: Dataset, W: Array, captions: list[str], style: FigureStyle) -> Figure:
+def _draw_spectra(dataset: Dataset, W: Array, captions: list[str], style: FigureStyle, unit: str) -> Figure:
     """Every spectrum as a line over its bands, from 0 to its own maximum, or to the largest of all."""
     count, axis = W.shape[1], dataset.axis("band")
     bands = axis.coordinates(len(W))
@@ -106,6 +110,8 @@ def _draw_spectra(dataset: Dataset, W: Array, captions: list[str], style: Figure
         ax.set_title(captions[k], pad=2, color=_CAPTION)
         ax.tick_params(labelsize=5.5, length=2)
         ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3, integer=not axis.is_calibrated))
+        if unit and k % columns == 0:
+            ax.set_ylabel(unit)
         if k >= count - columns:
             ax.tick_params(labelbottom=True)
             ax.set_xlabel(axis.title)

@@ -140,6 +140,9 @@ def _read(path: Path) -> Cube:
     good, told = (tuple(range(shape[1])), ()) if is_library else _good_bands(fields, shape[0])
     if is_library:
         told = (f"a spectral library: each spectrum is an image of 1 x {shape[2]}",)
+    told = (*told, *_unused(fields, shape, is_library))
+    if not any(key in fields.held for key in ("major frame offsets", "minor frame offsets")):  # which may end the file
+        told = (*told, *_beyond(values))
     gains = [key for key in ("data gain values", "data offset values") if fields.list(key)]
     if gains:
         told = (*told, f"values are read as they are stored: {' and '.join(gains)} of the header are not applied")
@@ -193,7 +196,8 @@ def _good_bands(fields: Fields, count: int) -> tuple[tuple[int, ...], tuple[str,
     every = tuple(range(count))
     marks = fields.numbers("bbl")
     if not marks:
-        return every, ()
+        problem = fields.problem("bbl", count)
+        return every, (f"all bands are read: {problem}",) if problem else ()
     if len(marks) != count or not any(marks):
         said = "marks all bands as bad" if len(marks) == count else f"has {len(marks)} entries for {count} bands"
         return every, (f"all bands are read: the bad band list of the header (bbl) {said}",)
@@ -212,6 +216,24 @@ def _of_bands(fields: Fields, count: int, good: tuple[int, ...]) -> tuple[str, .
         f"{value} {unit}".strip() for value in _listed(fields, "wavelength", count)
     )
     return tuple(found[band] for band in good) if found else ()
+
+
+def _unused(fields: Fields, shape: tuple[int, int, int], is_library: bool) -> tuple[str, ...]:
+    """Notes on lists of the header that do not fit what it describes."""
+    bands, spectra, places = shape
+    names, count = ("spectra names", spectra) if is_library else ("band names", bands)
+    found = len(fields.list(names))
+    listed = [] if found in (0, count) else [f'"{names}" of the header is not used: it has {found} entries for {count}']
+    numbers = [fields.problem("wavelength", places if is_library else bands)]
+    return tuple(filter(None, (*listed, *numbers)))
+
+
+def _beyond(values: PlainArray) -> tuple[str, ...]:
+    """A note on bytes behind the values: sizes or an offset of the header may be others than those of the file."""
+    more = values.path.stat().st_size - values.end
+    if more <= 0:
+        return ()
+    return (f"{values.path.name} has {more} byte{'s' if more > 1 else ''} more than its header describes",)
 
 
 def _listed(fields: Fields, key: str, count: int) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ from gsp_studio.io.axes import Axis, AxisError, Dimension, declared
 from gsp_studio.io.formats.array_entry import DeclaredAxes
 from gsp_studio.io.formats.envi_header import Fields
 
+_FREQUENCIES = ("Hz", "kHz", "MHz", "GHz", "THz")
 #: Quantities by their unit, where it is no length.
-_QUANTITIES = {"cm⁻¹": "Wavenumber", "eV": "Energy", "keV": "Energy", "Hz": "Frequency", "GHz": "Frequency"}
+_QUANTITIES = {"cm⁻¹": "Wavenumber", "eV": "Energy", "keV": "Energy", **dict.fromkeys(_FREQUENCIES, "Frequency")}
 #: Places of the sizes of a pixel in "map info", behind the projection and four coordinates.
 _MAP_SIZES = slice(5, 7)
 _PIXELS: tuple[Dimension, Dimension] = ("y", "x")
@@ -38,7 +39,8 @@ def declared_axes(fields: Fields, shape: Sequence[int], good: Sequence[int], is_
     """
     count = shape[2] if is_library else shape[0]
     told: dict[str, Any] = {}
-    if wavelengths := fields.numbers("wavelength"):
+    wavelengths = fields.numbers("wavelength")
+    if len(wavelengths) == count:  # others are noted where the header is read
         unit = wavelength_unit(fields)
         told = {"name": _QUANTITIES.get(unit, "Wavelength"), "unit": unit, "values": wavelengths}
     labels = fields.list("band names")

@@ -27,8 +27,8 @@ _OTHER = (
     ".csv",
     ".enp",
     ".md",
-    ".zip",
 )
+_COMPRESSED = (".zip", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".z", ".lz4")
 _LONGEST = 1 << 22
 #: Bytes that may follow the values.
 _SLACK = 1 << 12
@@ -36,10 +36,14 @@ _SLACK = 1 << 12
 
 @dataclass(frozen=True)
 class Fields:
-    """The fields of a header, by their names in lower case; lists still have their braces."""
+    """The fields of a header, by their names in lower case; lists still have their braces.
+
+    `unclosed` is the name of a list without an end, which hides the fields behind it.
+    """
 
     path: Path
     held: dict[str, str]
+    unclosed: str = ""
 
     def text(self, key: str, default: str = "") -> str:
         """A field's value."""
@@ -58,6 +62,8 @@ class Fields:
         value = self.text(key)
         if not (value.isascii() and value.isdigit() and len(value) <= 18):
             said = f'is "{_short(value)}"' if key in self.held else "is missing"
+            if key not in self.held and self.unclosed:
+                said = f'is missing, and the list of "{_short(self.unclosed)}" has no closing brace'
             raise DatasetError(f'{self.path}: "{key}" {said}; accepted is a whole number')
         return int(value)
 
@@ -84,16 +90,35 @@ class Fields:
     def list(self, key: str) -> tuple[str, ...]:
         """The parts of a list in braces; none where there is none."""
         value = self.held.get(key, "")
-        return tuple(part.strip() for part in value.strip("{} \t\n").split(",")) if value.startswith("{") else ()
+        if not value.startswith("{"):
+            return ()
+        parts = [part.strip() for part in value.strip("{} \t\n").split(",")]
+        return tuple(parts if parts[-1] else parts[:-1])  # a comma may end a list
 
     def numbers(self, key: str) -> tuple[float, ...]:
         """Numbers, one or in braces; none where the field is missing or holds something else."""
+        return self._numbers(key)[0]
+
+    def problem(self, key: str, count: int) -> str:
+        """Why a list of numbers for `count` places is not used, as a note; "" where it is, or where there is none."""
+        found, wrong = self._numbers(key)
+        if wrong:
+            return f'"{key}" of the header is not used: it holds "{_short(wrong)}", which is no number'
+        if found and len(found) != count:
+            return f'"{key}" of the header is not used: it has {len(found)} entries for {count}'
+        return ""
+
+    def _numbers(self, key: str) -> tuple[tuple[float, ...], str]:
+        """Numbers between commas, or between spaces where there is no comma; else none, and the part that is none."""
         lines = (line.partition(";")[0] for line in self.held.get(key, "").split("\n"))
-        parts = " ".join(lines).strip("{} \t").split(",")
-        try:
-            return tuple(float(part) for part in parts if part.strip())
-        except ValueError:
-            return ()
+        text = " ".join(lines).strip("{} \t")
+        found = []
+        for part in filter(None, map(str.strip, text.split("," if "," in text else None))):
+            try:
+                found.append(float(part))
+            except ValueError:
+                return (), part
+        return tuple(found), ""
 
 
 def is_header(head: bytes) -> bool:
@@ -114,6 +139,7 @@ def read_fields(path: Path) -> Fields:
     if len(content) > _LONGEST:
         raise DatasetError(f"{path} is too large for an ENVI header")
     held: dict[str, str] = {}
+    unclosed = ""
     lines = iter(_decoded(content).split("\n"))
     for line in lines:
         key, equals, value = line.partition("=")
@@ -123,7 +149,10 @@ def read_fields(path: Path) -> Fields:
         if value.startswith("{"):
             parts = [value]
             while "}" not in parts[-1]:
-                more = next(lines, "}").strip()
+                more = next(lines, None)
+                if more is None:
+                    more, unclosed = "}", key.strip()
+                more = more.strip()
                 if not more.startswith(";"):
                     parts.append(more)
             parts[-1] = parts[-1][: parts[-1].index("}") + 1]
@@ -131,7 +160,7 @@ def read_fields(path: Path) -> Fields:
         else:
             value = value.partition(";")[0].rstrip()
         held[" ".join(key.split()).lower()] = value
-    return Fields(path, held)
+    return Fields(path, held, unclosed)
 
 
 def _decoded(content: bytes) -> str:
@@ -177,7 +206,7 @@ def data_beside(header: Path, nbytes: int) -> Path:
         No such file, or one that is a link to somewhere else.
     """
     stem = header.stem if header.suffix.lower() == ".hdr" else header.name
-    usual, others = [], []
+    usual, others, packed = [], [], []
     with os.scandir(header.parent) as entries:
         for entry in entries:
             suffix = entry.name.casefold().removeprefix(stem.casefold())
@@ -187,11 +216,15 @@ def data_beside(header: Path, nbytes: int) -> Path:
             if suffix in _DATA:
                 rank = (size < nbytes, _DATA.index(suffix), not entry.name.startswith(stem))
                 usual.append((rank, entry.name))
+            elif suffix.endswith(_COMPRESSED):
+                packed.append(entry.name)
             elif suffix.startswith(".") and suffix not in _OTHER and nbytes <= size <= nbytes + _SLACK:
                 others.append(entry.name)
     usual.sort()
     found = [name for (is_short, *_), name in usual if not is_short] or (others if len(others) == 1 else [])
     found = found or [name for _, name in usual]
+    if not found and packed:
+        raise DatasetError(f"{header}: its values are compressed in {packed[0]}; accepted is the file that is in it")
     if not found:
         listed = ", ".join(stem + suffix for suffix in _DATA if stem + suffix != header.name)
         raise DatasetError(f"{header}: the file with the values is not beside it; tried were {listed}")

@@ -1,4 +1,5 @@
-"""Axes that HDF5 files declare: hyperspy's groups, NeXus, EMD, dimension scales as NetCDF has them, and attributes.
+"""Axes that HDF5 files declare: hyperspy's groups, NeXus, EMD, dimension scales as NetCDF has them, and attributes
+("dims" as xarray names dimensions, wavelengths, sizes of elements).
 
 All of it is read with distrust: only what lies in the file itself, of bounded length, and checked by `axes.declared`.
 """
@@ -13,7 +14,7 @@ import h5py
 import numpy as np
 
 from gsp_studio.arrays import Array
-from gsp_studio.io.axes import MOST, Axis, declared
+from gsp_studio.io.axes import MOST, Axis, declared, unit_of_cf
 from gsp_studio.io.formats.array_entry import DeclaredAxes
 from gsp_studio.io.formats.hdf5_chunks import CheckedChunks
 
@@ -41,7 +42,7 @@ def declared_axes(item: h5py.Dataset, kept: tuple[int, ...]) -> DeclaredAxes:
     notes: dict[str, None] = {}
     for k in kept:
         axis = None
-        for source in (_of_hyperspy, _of_named_axes, _of_emd, _of_scales, _of_attributes):
+        for source in (_of_hyperspy, _of_named_axes, _of_emd, _of_scales, _of_dims, _of_attributes):
             told = _attempt(source, item, k)
             if not told:
                 continue
@@ -113,6 +114,23 @@ def _of_scales(item: h5py.Dataset, k: int) -> Told:
     return {"name": str(dimension.label)} if dimension.label else {}
 
 
+def _of_dims(item: h5py.Dataset, k: int) -> Told:
+    """The attribute "dims" names the dimensions, as xarray does, and datasets beside the data; "units" their units."""
+    for attribute in ("dims", "dimensions", "_ARRAY_DIMENSIONS"):
+        names = _texts(item, attribute)
+        if len(names) == 1 and item.ndim > 1:
+            names = names[0].replace(",", " ").split()
+        if len(names) != item.ndim or not names[k]:
+            continue
+        told = _of_dataset(_member(item.parent, names[k], h5py.Dataset), item.shape[k], names[k])
+        units = _texts(item, "units")
+        if len(units) == 1 and item.ndim > 1:
+            units = units[0].split(",")
+        unit = units[k].strip() if len(units) == item.ndim else ""
+        return told or {"name": names[k], "unit": unit}
+    return {}
+
+
 def _of_attributes(item: h5py.Dataset, k: int) -> Told:
     """Attributes of the dataset: its wavelengths, and the size of an element as ImageJ's HDF5 files have it."""
     count = item.shape[k]
@@ -133,7 +151,7 @@ def _of_dataset(held: h5py.Dataset | None, count: int, own: str) -> Told:
     if held is None:
         return {}
     named = _text(held, "long_name")
-    told = {"name": named if 0 < len(named) <= 60 else own, "unit": _text(held, "units")}
+    told = {"name": named if 0 < len(named) <= 60 else own, "unit": unit_of_cf(_text(held, "units"))}
     if held.shape != (count,) or held.dtype.kind not in "iuf":
         return {}
     return told | {"values": _values(held, count)}

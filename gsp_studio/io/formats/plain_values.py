@@ -52,6 +52,11 @@ class PlainArray(LazyArray):
         super().__init__(shape, dtype, partial(_open, *self._place))
 
     @property
+    def path(self) -> Path:
+        """The file."""
+        return self._place[0]
+
+    @property
     def end(self) -> int:
         """Bytes that the file has to have."""
         _, dtype, offset, shape, strides = self._place

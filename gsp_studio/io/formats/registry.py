@@ -165,6 +165,15 @@ def choose_array(entries: list[ArrayEntry], key: str | None, path: Path) -> Arra
     return max(usable, key=lambda entry: (not _is_beside(entry), math.prod(entry.shape)))
 
 
+def equals_of(entries: list[ArrayEntry], chosen: ArrayEntry) -> list[ArrayEntry]:
+    """Other arrays of images in the file that are as large, so that nothing in the file says which one is meant."""
+    if _is_beside(chosen):
+        return []
+    size = math.prod(chosen.shape)
+    others = (entry for entry in entries if entry.is_usable and not _is_beside(entry) and entry is not chosen)
+    return [entry for entry in others if math.prod(entry.shape) == size]
+
+
 def _is_beside(entry: ArrayEntry) -> bool:
     """Whether an array is no data by its name or shape: a small picture of it, a description, one vector."""
     words = "".join(c if c.isalpha() else " " for c in entry.key.lower()).split()
@@ -235,6 +244,7 @@ FORMATS = _Table(
             resembles_images=True,
             open=zarr.open_array,
             parts="Zarr",
+            axes=zarr.axes,
             notes=zarr.notes,
         ),
         "idx": Format("IDX", idx.is_idx, (".idx", ".gz"), idx.list_arrays, idx.read_array, labels=idx.labels),

@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 
 from gsp_studio.arrays import Array
+from gsp_studio.io.axes import MOST
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry
+from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry, DeclaredAxes
 from gsp_studio.io.formats.lazy_array import LazyArray, Read, between
+from gsp_studio.io.formats.zarr_axes import Surroundings, declared_axes
 from gsp_studio.io.formats.zarr_chunks import COMPRESSORS, METADATA, chunks_of, codec_name, sizes_of
 from gsp_studio.io.memory import require_memory
 from gsp_studio.io.paths import leads_outside
@@ -66,6 +68,41 @@ def notes(path: Path, entry: ArrayEntry) -> tuple[str, ...]:
         f"{count - held} of {count} chunks were never written; their values are "
         f"{0 if fill is None else fill}, the fill value",
     )
+
+
+def axes(path: Path, entry: ArrayEntry) -> DeclaredAxes:
+    """Axes of an array, as its groups or its own description declare them."""
+    content = _content(path, entry.key)
+    shape, names = _shape(content), content.get("dimension_names")
+    named = tuple(names) if isinstance(names, list) else ()
+    around = Surroundings(entry.key, shape, named, partial(_attributes, path), partial(_coordinates, path))
+    return declared_axes(around, kept_axes(shape))
+
+
+def _attributes(path: Path, key: str) -> dict[str, Any]:
+    """Attributes of a group or an array; none where they are missing, damaged, or elsewhere."""
+    found: Any = None
+    try:
+        if os.path.lexists(path / key / "zarr.json"):
+            found = _described(path, key, "zarr.json").get("attributes")
+        elif os.path.lexists(path / key / ".zattrs"):
+            found = _described(path, key, ".zattrs")
+    except (OSError, ValueError):  # among these DatasetError
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _coordinates(path: Path, key: str, count: int) -> Array | None:
+    """Values of a vector of so many real numbers; None where there is none."""
+    if count > MOST:
+        return None
+    try:
+        entry = _entry(key, _content(path, key), path)
+        if entry.kind or entry.shape != (count,) or entry.dtype.kind not in "iuf":
+            return None
+        return np.asarray(open_array(path, entry)[:], np.float64)
+    except (OSError, ValueError):
+        return None
 
 
 def _open(path: str, key: str) -> tuple[Read, Any]:

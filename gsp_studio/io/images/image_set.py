@@ -7,7 +7,6 @@ images of another size than most, single files that are clearly no part of the s
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,10 +22,12 @@ from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions
 from gsp_studio.io.images import archives, image_file
 from gsp_studio.io.images.archives import Member, Source
 from gsp_studio.io.images.file_axes import axes_of_files
+from gsp_studio.io.images.file_planes import planes_of
 from gsp_studio.io.images.headers import Header
+from gsp_studio.io.images.names import natural_key
 from gsp_studio.io.images.resize import resize_image
 from gsp_studio.io.paths import leads_outside
-from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, mixed_pages, shrink, subset_of
+from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, shrink, subset_of
 from gsp_studio.io.steps import REMEDY, leading_resize
 from gsp_studio.io.values import float_type, has_full_scale, shared_tops
 
@@ -55,8 +56,8 @@ def _workers(pixels: int) -> int:
     return max(1, min(_WORKERS, _DECODED // (image_file.DECODING * pixels))) if pixels >= _WORTHWHILE else 1
 
 
-def scan(source: Source) -> tuple[dict[Member, Header], list[str]]:
-    """Find the images of a source.
+def scan(source: Source, skips_damaged: bool = False) -> tuple[dict[Member, Header], list[str]]:
+    """Find the images of a source; `skips_damaged`: files that are named like images and are none are skipped, too.
 
     Returns
     -------
@@ -74,7 +75,12 @@ def scan(source: Source) -> tuple[dict[Member, Header], list[str]]:
     is_folder = source.path.is_dir()
     for file in source.members():
         is_out = is_folder and leads_outside(source.path, file.inside)
-        header = None if is_out else image_file.look(file)
+        try:
+            header = None if is_out else image_file.look(file)
+        except DatasetError:
+            if not skips_damaged:
+                raise
+            header = None
         if header is None:
             skipped.append(file.inside)
         else:
@@ -86,14 +92,9 @@ def scan(source: Source) -> tuple[dict[Member, Header], list[str]]:
     return {file: found[file] for file in sorted(found, key=lambda file: natural_key(file.inside))}, skipped
 
 
-def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
-    """Sort key that puts "image 2" before "image 10"; no two texts have the same."""
-    parts = re.split(r"([0-9]+)", text)  # every second one is a number
-    numbers = [part.lstrip("0") for part in parts]  # as text: a name can have more digits than numbers may
-    return [(0, len(numbers[i]), numbers[i]) if i % 2 else (1, 0, part.lower()) for i, part in enumerate(parts)], text
-
-
-def choose(source: Source, wanted: tuple[int, int] | None = None, any_size: bool = False) -> Choice:
+def choose(
+    source: Source, wanted: tuple[int, int] | None = None, any_size: bool = False, skips_damaged: bool = False
+) -> Choice:
     """Decide which images of a source make the data set.
 
     Parameters
@@ -103,13 +104,15 @@ def choose(source: Source, wanted: tuple[int, int] | None = None, any_size: bool
         Size of the images to read; by default that of most of them.
     any_size : bool
         Images of all sizes.
+    skips_damaged : bool
+        As for `scan`.
 
     Raises
     ------
     DatasetError
         No images, images of several sizes of which none is that of most, or none of the wanted size.
     """
-    headers, skipped = scan(source)
+    headers, skipped = scan(source, skips_damaged)
     files, path = list(headers), source.path
     notes = [_other_files(skipped)] if skipped else []
     foreign = set(_foreign(headers))
@@ -202,18 +205,17 @@ def peek(path: Path, options: LoadOptions) -> Peek:
     """
     resize = leading_resize(options.steps)
     with archives.open_source(path) as source:
-        chosen = choose(source, options.image_shape, any_size=resize is not None)
+        chosen = choose(source, options.image_shape, resize is not None, options.nonfinite == "drop")
     frames = sum(header.frames for header in chosen.headers)
     if frames > _MOST_IMAGES:
         raise DatasetError(f"{path} holds {frames} images; accepted are up to {_MOST_IMAGES}")
     items = [(file, k) for file, header in zip(chosen.files, chosen.headers, strict=True) for k in range(header.frames)]
     held = len(items)
     axes, axis_notes = axes_of_files(chosen.headers, options, held, str(path))
-    pages = _pages_of(chosen)
+    planes = planes_of(chosen.files, chosen.headers)
     types = {header.dtype for header in chosen.headers}
-    notes = chosen.notes
-    if pages > 1 and options.subset is None:
-        notes = (*notes, mixed_pages(f"each of {len(chosen.files)} files holds", pages))
+    is_mixed = planes.count > 1 and options.subset is None
+    notes = (*chosen.notes, *planes.gaps, *((planes.mixture,) if is_mixed else ()))
     picked = subset_of(options.subset, held, str(path))
     items = [items[k] for k in picked]
     count = len(items)
@@ -258,20 +260,16 @@ def peek(path: Path, options: LoadOptions) -> Peek:
         files=tuple(("" if path.is_file() and file.where == str(path) else file.inside, k) for file, k in items),
         channels=channels,
         has_colour=has_colour,
-        pages=pages,
-        is_guess=pages > 1 and options.subset is None,
+        pages=planes.count,
+        apart=planes.apart,
+        page_names=planes.names,
+        is_guess=is_mixed,
         picked=picked,
         n_held=held,
         types=tuple(sorted(types)),
         is_mapped=path.is_dir(),
         label_source="folders" if len({os.path.dirname(file.inside) for file, _ in items}) > 1 else "",
     )
-
-
-def _pages_of(chosen: Choice) -> int:
-    """Images in each of several files, where all hold as many; 1 otherwise."""
-    counts = {header.frames for header in chosen.headers}
-    return counts.pop() if len(chosen.files) > 1 and len(counts) == 1 else 1
 
 
 def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
@@ -364,7 +362,7 @@ def sample(found: Peek, chosen: Array, longest: int) -> Array:
         for i in chosen:
             inside, frame = found.files[i]
             [image] = _frames(source, inside, [frame], found, lambda step: None)
-            few.append(shrink(image[np.newaxis], longest)[0])
+            few.append(shrink(np.nan_to_num(image)[np.newaxis], longest)[0])
     return np.stack(few)
 
 
@@ -374,7 +372,15 @@ def _frames(source: Source, inside: str, frames: list[int], found: Peek, note: i
     resize = leading_resize(found.options.steps)
     tops = shared_tops(set(found.types))
     colour, dtype = found.options.colour or "grey", found.options.dtype or "float32"
-    for image in image_file.read_frames(file, frames, note, colour, dtype, tops):
+    try:
+        images = list(image_file.read_frames(file, frames, note, colour, dtype, tops))
+    except DatasetError:
+        if found.options.nonfinite != "drop":
+            raise
+        note(f"no pixels can be read from {inside}")
+        shape = (*found.image_shape, 3) if found.channels == 3 else found.image_shape
+        return [np.full(shape, np.nan, dtype)] * len(frames)  # which are left out like others that hold NaN
+    for image in images:
         if resize is not None:
             image = resize_image(image, resize)
         if image.shape[:2] != found.image_shape:

@@ -1,9 +1,17 @@
-"""Names of images, made on access: there may be millions."""
+"""Names of images: their natural order, and those that are made on access, as there may be millions."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import overload
+
+
+def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
+    """Sort key that puts "image 2" before "image 10"; no two texts have the same."""
+    parts = re.split(r"([0-9]+)", text)  # every second one is a number
+    numbers = [part.lstrip("0") for part in parts]  # as text: a name can have more digits than numbers may
+    return [(0, len(numbers[i]), numbers[i]) if i % 2 else (1, 0, part.lower()) for i, part in enumerate(parts)], text
 
 
 class NumberedNames(Sequence[str]):

@@ -13,6 +13,7 @@ import numpy as np
 from gsp_studio.arrays import Array
 from gsp_studio.io.formats import registry
 from gsp_studio.io.memory import in_units, require_memory
+from gsp_studio.pruning.formats.array_names import names_of
 from gsp_studio.pruning.formats.stored_array import (
     CheckpointError,
     StoredArray,
@@ -32,6 +33,7 @@ def read(path: Path) -> list[StoredArray]:
     """The arrays of a file."""
     _check_archive(path)
     entries = registry.list_arrays(path, "npz")
+    names = names_of([entry.key for entry in entries])
     stored = []
     for entry in entries:
         if entry.kind:
@@ -42,7 +44,7 @@ def read(path: Path) -> list[StoredArray]:
         is_float = entry.dtype.kind == "f" and entry.dtype.itemsize <= 8
         values = computed(registry.read_array(path, "npz", entry)) if is_float else None
         axis = output_axis_by_name(entry.key, entry.shape)
-        stored.append(StoredArray(entry.key, entry.key, entry.shape, entry.dtype.name, values, axis))
+        stored.append(StoredArray(entry.key, names[entry.key], entry.shape, entry.dtype.name, values, axis))
     return stored
 
 

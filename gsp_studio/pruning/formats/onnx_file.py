@@ -23,6 +23,8 @@ from gsp_studio.pruning.formats.stored_array import CheckpointError, StoredArray
 
 #: A model in one file may have no more bytes: the limit of its encoding.
 _MOST = 2**31 - 2**20
+#: Where an initializer may hold its values.
+_VALUES = ("raw_data", "float_data", "double_data", "int32_data", "int64_data", "uint64_data", "string_data")
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -73,7 +75,7 @@ def put(model: Any, values: Mapping[str, Array]) -> None:
     for tensor in model.graph.initializer:
         if tensor.name in values:
             made = numpy_helper.from_array(values[tensor.name].astype(_numpy_type(tensor)), tensor.name)
-            for field in ("raw_data", "float_data", "double_data", "int32_data"):
+            for field in _VALUES:
                 tensor.ClearField(field)
             tensor.raw_data = made.raw_data
 
@@ -100,6 +102,28 @@ def in_one_file(path: Path) -> Any:
         if _is_external(tensor):
             _take_in(tensor, path)
     return model
+
+
+def without_values(path: Path, smallest: int) -> Any:
+    """The model without the values of its large initializers, which keep types and shapes; `has_values` tells.
+
+    Parameters
+    ----------
+    path : Path
+    smallest : int
+        Entries up to which an initializer keeps its values.
+    """
+    model = _loaded(path)
+    for tensor in model.graph.initializer:
+        if math.prod(tensor.dims) > smallest or _is_external(tensor):
+            for field in _VALUES:
+                tensor.ClearField(field)
+    return model
+
+
+def has_values(tensor: Any) -> bool:
+    """Whether an initializer holds its values."""
+    return any(len(getattr(tensor, field)) for field in _VALUES)
 
 
 def _loaded(path: Path) -> Any:

@@ -174,7 +174,7 @@ class _Flow:
             return
         self._data.update(step.writes)
         self._carriers.difference_update(step.writes)
-        step.is_layer = any(not _reason(node, place) for place in carried)
+        step.is_layer = any(not reason_against(node, place) for place in carried)
         if step.is_layer or not self._behind.isdisjoint(reads):
             self._behind.update(step.writes)
 
@@ -214,7 +214,7 @@ def _reads(node: Any) -> list[str]:
     return reads
 
 
-def _reason(node: Any, place: int) -> str:
+def reason_against(node: Any, place: int) -> str:
     """Reason why an input of a node, other than its data, is no weight of a layer; "" for one that is."""
     if node.op_type in _WEIGHTS:
         return "" if place in _WEIGHTS[node.op_type] else "a bias"
@@ -224,7 +224,7 @@ def _reason(node: Any, place: int) -> str:
 
 
 def _use_in(node: Any, place: int, order: int, is_first: bool, is_last: bool) -> Use:
-    reason = _reason(node, place)
+    reason = reason_against(node, place)
     if reason:
         return Use(order, reason=reason)
     return Use(order, _output_axis(node, place), is_first, is_last)

@@ -15,6 +15,7 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.io.memory import require_memory
+from gsp_studio.pruning.formats.array_names import names_of
 from gsp_studio.pruning.formats.stored_array import (
     CheckpointError,
     StoredArray,
@@ -35,13 +36,15 @@ def read(path: Path) -> list[StoredArray]:
     """The arrays of a file."""
     header, begin = _header(path)
     require_memory(path.stat().st_size, f"{path}, opened,")
+    names = names_of(header)
     stored = []
     for key, entry in header.items():
         shape, dtype = tuple(entry["shape"]), entry["dtype"]
         values = None
         if dtype in _FLOATS:
             values = computed(_values(path, begin, entry))
-        stored.append(StoredArray(key, key, shape, _NAMES.get(dtype, dtype), values, output_axis_by_name(key, shape)))
+        axis = output_axis_by_name(key, shape)
+        stored.append(StoredArray(key, names[key], shape, _NAMES.get(dtype, dtype), values, axis))
     return stored
 
 

@@ -16,7 +16,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -24,21 +24,20 @@ import numpy as np
 from gsp_studio.arrays import Array
 from gsp_studio.io.formats.pickles import PickleError, check_pickle
 from gsp_studio.io.memory import require_memory
+from gsp_studio.pruning.formats.array_names import names_of
 from gsp_studio.pruning.formats.stored_array import CheckpointError, StoredArray, check_known, computed, require_extra
 
 #: Names under which training scripts keep the state dict of the model, in the order of the search.
 _CONTAINERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights", "params")
 #: Their other entries, which are no weights of the model.
 _BESIDE = re.compile(r"optim|sched|scaler|(^|_)ema|history|loss|args|config", re.IGNORECASE)
-#: Prefixes that wrappers put before every name.
-_WRAPPERS = ("module.", "_orig_mod.")
 _DEEPEST = 16
 #: Before it, ``weights_only=True`` could be made to run code (CVE-2025-32434).
 _OLDEST = (2, 6)
 #: A file of before PyTorch 1.6: its mark, version, system, content, and the keys of the storages.
 _LEGACY_PICKLES = 5
-#: Classes without code of their own that training scripts keep beside the weights: their options.
-_PLAIN = (argparse.Namespace,)
+#: Classes without code of their own that training scripts keep beside the weights: their options, and paths in these.
+_PLAIN = (argparse.Namespace, PurePosixPath, PureWindowsPath, type(Path()))
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)|class ([\w.]+)|function ([\w.]+)")
 
@@ -48,7 +47,7 @@ def read(path: Path) -> list[StoredArray]:
     found = dict(_tensors(_loaded(path), path))
     if not found:
         raise CheckpointError(f"{path} holds no tensors; accepted is the state dict of a network")
-    names = _names(list(found))
+    names = names_of(found, [f"{name}." for name in _CONTAINERS])
     seen: dict[Any, str] = {}
     stored = []
     for key, tensor in found.items():
@@ -221,15 +220,6 @@ def _check_layout(key: str, tensor: Any, path: Path) -> None:
                 shape = " x ".join(map(str, tensor.shape))
                 raise CheckpointError(f"{path}: {key} ({shape}) repeats entries instead of holding them")
             expected = stride * length
-
-
-def _names(keys: list[str]) -> dict[str, str]:
-    """Names of the tensors in messages: without a common container and the prefixes of wrappers."""
-    names = dict(zip(keys, keys, strict=True))
-    for prefix in (*(f"{name}." for name in _CONTAINERS), *_WRAPPERS, *_WRAPPERS):
-        if all(name.startswith(prefix) and name != prefix for name in names.values()):
-            names = {key: name.removeprefix(prefix) for key, name in names.items()}
-    return names
 
 
 def _as_numpy(tensor: Any) -> Array:

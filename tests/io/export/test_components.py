@@ -1,15 +1,17 @@
 """Components for other programs: they read back here with their values, names and axes."""
 
 import csv
+import json
 
 import h5py
 import numpy as np
 import pytest
 import tifffile
+from scipy.io import loadmat
 
 import gsp_studio as gs
 from gsp_studio.io.atomic import ExportError
-from gsp_studio.io.axes import Axis
+from gsp_studio.io.axes import Axis, as_axes
 from gsp_studio.io.export.figures import FigureStyle
 from gsp_studio.io.export.formats import EXTRAS
 from gsp_studio.io.readers import load_dataset
@@ -50,6 +52,17 @@ def test_maps_have_the_size_of_a_pixel(made):
     assert np.array_equal(again.images(), maps.astype(np.float32))
     assert [(axis.unit, axis.spacing) for axis in again.axes[:2]] == [("µm", 0.5), ("µm", 0.25)]
     assert again.names == ("component 1", "component 2", "component 3")
+
+
+def test_basis_images_have_the_size_of_a_pixel(made):
+    folder, data, run, _, _ = made
+    write(folder, data, run, "tiff")
+    again = load_dataset(folder / "basis.tif")
+    told = [(axis.dimension, axis.unit, axis.spacing) for axis in again.axes]
+    assert told == ([] if data.grid else [("y", "µm", 0.5), ("x", "µm", 0.25)])
+    with tifffile.TiffFile(folder / "basis.tif") as file:
+        (described,) = [axis for axis in file.shaped_metadata[0]["axes_of_data"] if axis["dimension"] == "band"]
+    assert (described["name"], described["unit"], tuple(described["values"])) == ("Wavelength", "nm", WAVES)
 
 
 def test_envi_has_names_and_wavelengths(made):
@@ -118,3 +131,21 @@ def test_data_without_axes_and_in_colour(tmp_path):
                     write(tmp_path, data, run, kind)
     assert load_dataset(tmp_path / "maps.tif").axis("x").is_plain
     assert (tmp_path / "spectra.csv").read_text().startswith("Band,component_1,component_2\n1.0,")
+
+
+def test_factors_of_hdf5_and_matlab_name_their_axes(made):
+    folder, data, run, _, _ = made
+    write(folder, data, run, "h5")
+    write(folder, data, run, "mat")
+    of, k, other = ("W", 0, ("H", 1)) if data.grid else ("H", 1, ("W", 0))
+    with h5py.File(folder / "factors.h5") as file:
+        scale = file[of].dims[k][0]
+        assert tuple(scale[:]) == WAVES
+        assert (scale.attrs["units"], file[of].dims[k].label) == ("nm", "Wavelength")
+        assert file[other[0]].dims[other[1]].label == "pixel"
+        told = json.loads(file.attrs["axes"])
+    assert as_axes(told) == data.axes
+    assert json.loads(str(loadmat(folder / "factors.mat")["axes"][0])) == told
+    assert load_dataset(folder / "factors.h5", key=of, images_in="rows" if data.grid else "columns").axes == (
+        Axis("band", "Wavelength", "nm", values=WAVES),
+    )

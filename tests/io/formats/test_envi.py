@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import gsp_studio as gs
+from gsp_studio.io.axes import Axis
 from gsp_studio.io.readers import load_dataset
 
 CUBE = np.random.default_rng(0).integers(1, 60000, (7, 9, 11)).astype("<u2")
@@ -179,3 +180,56 @@ def test_a_cube_that_shrinks_is_told(tmp_path, interleave):
     os.truncate(data, 500)
     with pytest.raises(gs.DatasetError, match="has changed since it was looked into; open it again"):
         found.X[:, :]
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"band names": "{a, b}"}, '"band names" of the header is not used: it has 2 entries for 7'),
+        ({"wavelength": "{400, 410}"}, '"wavelength" of the header is not used: it has 2 entries for 7'),
+        (
+            {"wavelength": "{400 nm, 1 nm, 2 nm, 3 nm, 4 nm, 5 nm, 6 nm}"},
+            '"wavelength" of the header is not used: it holds "400 nm"',
+        ),
+        (
+            {"wavelength": "{0, 0, 0, 0, 0, 0, 0}"},
+            "what the file says of its bands is not used: all of its coordinates are 0",
+        ),
+        ({"bbl": "{1, x, 1, 1, 1, 1, 1}"}, 'all bands are read: "bbl" of the header is not used: it holds "x"'),
+        ({"lines": 8}, "more than its header describes"),
+    ],
+)
+def test_what_does_not_fit_is_noted(tmp_path, more, told):
+    data = load_dataset(written(tmp_path, "c.hdr", "c.img", text(**more))[0])
+    assert any(told in note for note in data.notes), data.notes
+
+
+@pytest.mark.parametrize(
+    "listed",
+    ["{400 410 420 430 440 450 460}", "{400\n410\n420\n430\n440\n450\n460\n}", "{400, 410, 420, 430, 440, 450, 460,}"],
+)
+def test_lists_by_spaces_by_lines_and_with_a_last_comma(tmp_path, listed):
+    said = text(wavelength=listed, **{"wavelength units": "nanometer (nm)"})
+    data = load_dataset(written(tmp_path, "c.hdr", "c.img", said)[0])
+    assert data.axis("band") == Axis("band", "Wavelength", "nm", scale=10, offset=400)
+    assert data.notes == ()
+
+
+def test_a_list_without_an_end_is_named(tmp_path):
+    said = text().replace("ENVI\n", "ENVI\nband names = {a, b\n")
+    told = refused(written(tmp_path, "c.hdr", "c.img", said)[0])
+    assert '"bands" is missing, and the list of "band names" has no closing brace' in told
+
+
+def test_compressed_values_are_named_and_not_read_as_noise(tmp_path):
+    path, _ = written(tmp_path, "c.hdr", "c.img.gz", text(), CUBE.tobytes() + bytes(3))
+    assert "its values are compressed in c.img.gz" in refused(path)
+
+
+def test_the_largest_number_of_32_bits_is_a_missing_value_though_the_header_rounds_it(tmp_path):
+    values = CUBE.astype("<f4")
+    values[1, 0, :] = np.finfo(np.float32).min
+    said = text(**{"data type": 4, "data ignore value": "-3.40282e+038"})
+    path, _ = written(tmp_path, "c.hdr", "c.img", said, values.tobytes())
+    data = load_dataset(path, nonfinite="drop")
+    assert np.array_equal(data.images(), np.delete(values, 1, axis=0))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from making import pictures
 
-from gsp_studio.io.images.image_set import natural_key
+from gsp_studio.io.images.names import natural_key
 from gsp_studio.io.readers import load_dataset
 
 N, H, W = 12, 9, 7

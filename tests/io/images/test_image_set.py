@@ -8,7 +8,7 @@ from making import pictures, save_all
 from PIL import Image
 
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.images.image_set import natural_key
+from gsp_studio.io.images.names import natural_key
 from gsp_studio.io.readers import load_dataset, peek, thumbnails
 
 

@@ -82,9 +82,11 @@ def test_it_has_all_sources_that_are_read_as_text(alone: dict[str, str]) -> None
     assert f"cache of compiled kernels: {PACKAGE / 'backends' / 'cpu'}" in said(alone, "info")
 
 
-def test_kernels_are_compiled_once(alone: dict[str, str], tmp_path: Path) -> None:
+def test_it_fits_and_exports_and_kernels_are_compiled_once(alone: dict[str, str], tmp_path: Path) -> None:
     fit = ("fit", FACES, "--rank", "5", "--sparsity", "0.5", "--max-iter", "3", "--quiet", "--out")
-    said(alone, *fit, tmp_path / "first")
+    said(alone, *fit, tmp_path / "first", "--also", "mat,h5,tiff,svg,pdf,report")
+    written = {path.suffix for path in (tmp_path / "first").rglob("*")}
+    assert {".mat", ".h5", ".tif", ".svg", ".pdf", ".html"} <= written
     compiled = kernels()
     assert compiled
     said(alone, *fit, tmp_path / "second")

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = [
     "script/run",
     "script/test",
+    "script/bundle",
     "script/docs",
     "script/screenshots",
     "script/fashion-mnist",

@@ -16,6 +16,7 @@ from PySide6.QtCore import QSettings, QSize, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
+from gsp_studio.gui.garbage import GarbageCollector
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
 from gsp_studio.gui.window.main_window import MainWindow
@@ -49,6 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         window.completed.connect(demo.start)
         app.exec()
         return _ended(window, demo.exit_code)
+    collector = app.findChild(GarbageCollector)
+    if collector is not None:
+        window.session.known.connect(lambda _: collector.freeze())
     if args.path is None:  # else what is opened has the first word
         window.completed.connect(lambda: _greet(window))
     # Not at once: what it imports would hold up the window, which has nothing to keep before the solvers are there.
@@ -114,6 +118,7 @@ def make_application() -> QApplication:
     app = QApplication(["gsp-studio"])
     app.setApplicationName("GSP Studio")
     app.setDesktopFileName("gsp-studio")
+    GarbageCollector(app).setObjectName("garbage")
     return app
 
 

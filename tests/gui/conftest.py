@@ -5,6 +5,7 @@ Qt draws into memory here, whatever display there is, so that focus, size and fo
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -23,6 +24,7 @@ from PySide6.QtGui import QCursor
 from PySide6.QtWidgets import QApplication, QWidget
 
 from gsp_studio.gui.app import make_application
+from gsp_studio.gui.garbage import GarbageCollector
 from gsp_studio.gui.jobs import compute
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.theme import apply_theme, load_theme
@@ -65,10 +67,13 @@ def nothing_goes_wrong_in_secret(app: QApplication, monkeypatch: pytest.MonkeyPa
             said.append(text)
 
     monkeypatch.setattr(sys, "excepthook", lambda *error: said.append("".join(traceback.format_exception(*error))))
+    gc.disable()  # as in the app: on this thread only, by its collector
     before = qInstallMessageHandler(hear)
     QCursor.setPos(_FAR_AWAY)  # where a former test left the pointer, a new widget would take it for a hand's
     yield
     settle()
+    app.findChild(GarbageCollector).collect()
+    gc.enable()  # for tests without a window in this process
     qInstallMessageHandler(before)
     assert not said, "\n".join(said)
 

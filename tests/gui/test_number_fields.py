@@ -174,16 +174,22 @@ def test_after_enter_the_keys_are_the_windows_again(faces_window: MainWindow) ->
     assert window.montage.view.hasFocus()
 
 
+def click(window: MainWindow, button: QWidget) -> None:
+    """As the mouse does: the window gets the press first, and hands it on."""
+    handle = window.windowHandle()
+    QTest.mouseClick(handle, LEFT, pos=button.mapTo(window, button.rect().center()))
+
+
 def test_a_number_that_is_typed_is_the_one_that_a_click_begins_with(faces_window: MainWindow) -> None:
     window, session = faces_window, faces_window.session
     type_into(window.model.rank, "7", None)
     assert window.model.rank.hasFocus()
-    QTest.mouseClick(window.run.run, LEFT)
+    click(window, window.run.run)
     wait_until(lambda: session.runs.entries)
     assert session.runs.entries[0].choice.params.rank == 7
     assert session.settings.params.rank == 7
     type_into(window.model.rank, "abc", None)
-    QTest.mouseClick(window.sparsity.refine, LEFT)
+    click(window, window.sparsity.refine)
     assert "“abc” is not accepted" in window.model.rank.refusal
     assert (window.model.rank.text(), session.settings.params.rank) == ("7", 7)
 

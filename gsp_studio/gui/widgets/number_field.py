@@ -12,21 +12,23 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import shiboken6
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt, QTimer
 from PySide6.QtGui import (
     QColor,
     QFocusEvent,
     QKeyEvent,
     QKeySequence,
+    QMouseEvent,
     QPainter,
     QPaintEvent,
     QPen,
     QValidator,
     QWheelEvent,
+    QWindow,
 )
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
-    QApplication,
     QDialog,
     QDockWidget,
     QDoubleSpinBox,
@@ -80,6 +82,7 @@ class _Manners(_SpinBox):
     refusal = ""
     _kind = ""
     _taken: Any = None
+    _handle: QWindow | None = None
 
     if TYPE_CHECKING:  # of each kind its own; Qt's classes cannot be abstract
 
@@ -186,10 +189,11 @@ class _Manners(_SpinBox):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Take the number before a click elsewhere does anything: most buttons leave the focus where it is."""
-        is_press = event.type() == QEvent.Type.MouseButtonPress
-        if is_press and isinstance(watched, QWidget) and watched is not self and not self.isAncestorOf(watched):
-            self._take_typed()
-        return super().eventFilter(watched, event)
+        if event.type() == QEvent.Type.MouseButtonPress and isinstance(event, QMouseEvent):
+            under = self.window().childAt(event.position().toPoint())
+            if under is not self and (under is None or not self.isAncestorOf(under)):
+                self._take_typed()
+        return False
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         """Remember the number that a refusal brings back, and look out for clicks elsewhere.
@@ -197,9 +201,10 @@ class _Manners(_SpinBox):
         All of it is selected, so that typing replaces it, unless the mouse says where to type.
         """
         self._taken = self.value()
-        application = QApplication.instance()
-        if application is not None:
-            application.installEventFilter(self)
+        # Of the window alone: a filter of the application gets every event of every object, half-made ones too.
+        self._handle = self.window().windowHandle()
+        if self._handle is not None:
+            self._handle.installEventFilter(self)
         super().focusInEvent(event)
         is_elsewhere = event.reason() in (Qt.FocusReason.MouseFocusReason, Qt.FocusReason.PopupFocusReason)
         if not is_elsewhere and not self.lineEdit().isModified():
@@ -207,9 +212,9 @@ class _Manners(_SpinBox):
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         """Take the number, or refuse it."""
-        application = QApplication.instance()
-        if application is not None:
-            application.removeEventFilter(self)
+        handle, self._handle = self._handle, None
+        if handle is not None and shiboken6.isValid(handle):
+            handle.removeEventFilter(self)
         if event.reason() != Qt.FocusReason.PopupFocusReason:
             self._refuse()
             self.lineEdit().setModified(False)

@@ -287,7 +287,8 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
     run = outcome.exported(spec)
     truth = getattr(args, "reference", None)
     if truth is not None:
-        run = replace(run, truth=describe_agreement(compare_with_truth(run.result.W, run.result.H, truth)))
+        agreement = compare_with_truth(run.result.W, run.result.H, truth)
+        run = replace(run, truth=describe_agreement(agreement), reference=truth)
     result = run.result
     out = Path(folder_name(str(args.out), dataset, run))
     another = "" if args.force else holds_another(out, run, result.n_iter)

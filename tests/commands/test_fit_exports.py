@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import h5py
 import numpy as np
@@ -109,6 +110,25 @@ def test_materials_have_the_names_of_the_reference(scene, tmp_path, capsys):
     assert "trees" in capsys.readouterr().out
     told = json.loads((tmp_path / "out/run.json").read_text())["truth"]
     assert [row["name"] for row in told["materials"]] == ["water", "trees", "soil"]
+    assert main(["compare", "out", "out", "--truth", "out/reference.npz", "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)[0]["truth"]
+    assert again["materials"] == told["materials"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of files are text elsewhere")
+def test_a_run_beside_a_reference_whose_name_is_no_text_is_written(tmp_path):
+    rng = np.random.default_rng(0)
+    M, A = rng.random((8, 2)), rng.random((2, 20))
+    scipy.io.savemat("scene.mat", {"Y": M @ A, "M": M})
+    try:
+        os.rename("scene.mat", b"sams\xff.mat")
+    except OSError:  # macOS
+        pytest.skip("this disk has names of text alone")
+    layout = ("--key", "Y", "--images-in", "rows", "--image-shape", "4x5", "--samples", "pixels")
+    fit = ("fit", os.fsdecode(b"sams\xff.mat"), *layout, "--rank", "2", *MACHINE)
+    assert main([*fit, "--truth", ":", "--out", "out"]) == 0
+    assert (tmp_path / "out/truth.csv").read_text().splitlines()[1].endswith("sams\\udcff.mat")
+    assert json.loads((tmp_path / "out/run.json").read_text())["truth"]["reference"] == "M of sams\udcff.mat"
 
 
 def test_weights_that_are_none_are_refused_by_their_file(scene, capsys):

@@ -97,7 +97,8 @@ def export_run(
     -------
     list of Path
         The files: basis/basis_01.png ..., montage.png, of spectra maps.png (where each is), factors.npz, history.csv,
-        repeat.py, run.json.
+        truth.csv and reference.npz (of a run beside a reference), those of `options.extras`, inputs.npz (of a run that
+        took arrays), repeat.py, run.json.
 
     Raises
     ------

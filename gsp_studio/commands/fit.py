@@ -149,8 +149,8 @@ def _fit_one(args: argparse.Namespace) -> int:
     from gsp_studio.io.pixels import read_pixels
 
     check_entries(args)
-    if args.normalize != "none" and not args.also:
-        raise ValueError("--normalize scales the factors in the files of --also; name these, as in --also spectra,maps")
+    if args.normalize != "none":
+        _check_normalized(args.also)
     check_name(str(args.out))  # before the work, not after it
     check_directory(str(args.out).partition("{")[0] or ".")
     if args.scheduler:
@@ -171,6 +171,18 @@ def _fit_one(args: argparse.Namespace) -> int:
     where = {"fingerprint": dataset.fingerprint, "scheduler": args.scheduler}
     spec = RunSpec(dataset.X, params, args.backend, args.threads, mask, **where)
     return _run_and_export(spec, dataset, args, _places(args))
+
+
+def _check_normalized(extras: Sequence[str]) -> None:
+    """Raise ValueError when none of these exports has factors, which --normalize scales."""
+    from gsp_studio.io.export.formats import EXTRAS
+
+    known = [name for name, extra in EXTRAS.items() if extra.holds_factors]
+    if not set(known) & set(extras):
+        raise ValueError(
+            "--normalize scales the factors in the files of --also; name these, as in --also spectra,maps: "
+            f"accepted are {', '.join(known)}"
+        )
 
 
 def _with_proposal(params: Params, dataset: Dataset, args: argparse.Namespace) -> Params:

@@ -48,6 +48,8 @@ def test_factors_are_normalized_for_other_programs_and_that_is_said(tmp_path, ca
     fit = ["fit", "cube.npy", "--samples", "pixels", "--images-in", "rows", "--rank", "3", *FIT, "--normalize", by]
     assert main([*fit, "--out", "out"]) == 2
     assert "--normalize scales the factors in the files of --also" in capsys.readouterr().err
+    assert main([*fit, "--out", "out", "--also", "residuals,png16"]) == 2
+    assert "accepted are mat, csv, h5, coefficients, tiff, maps" in capsys.readouterr().err
     assert main([*fit, "--out", "out", "--also", "spectra,h5,mat,envi,maps,residuals"]) == 0
     kept = np.load("out/factors.npz")
     words = {"max": "maximum", "sum": "sum", "norm": "norm"}[by]

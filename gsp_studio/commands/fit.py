@@ -157,7 +157,7 @@ def _fit_one(args: argparse.Namespace) -> int:
         arguments.prepare_cluster(args)
     else:
         get_backend(args.backend, args.threads)
-    params = arguments.params_of(args, rank=args.rank or 1)
+    params = arguments.params_of(args, rank=1 if args.rank is None else args.rank)
     if args.weights is None:
         check_params(params, sys.maxsize, sys.maxsize)  # all that can be said without the data
     dataset = arguments.load(args)

@@ -107,6 +107,20 @@ def test_methods_are_compared_with_what_is_proposed_beside_a_named_reference(sce
     assert 'method "none" is not known' in capsys.readouterr().err
 
 
+def test_a_rank_of_none_is_refused(scene, tmp_path, capsys):
+    for command in ("compare", *scene, "--rank", "0"), ("fit", *scene, "--rank", "0", "--out", "out"):
+        assert main(list(command)) == 2
+        assert "rank is 0; accepted is a whole number >= 1" in capsys.readouterr().err
+    nearly = np.zeros((1000, 2, 3))
+    nearly[1] = np.arange(6).reshape(2, 3)  # a band that the proposal does not look at
+    np.save("dark.npy", nearly)
+    dark = ("dark.npy", *scene[1:])
+    for command in ("compare", *dark), ("fit", *dark, "--out", "out"):
+        assert main(list(command)) == 2
+        assert "no rank is proposed for dark.npy; give one by --rank" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_materials_have_the_names_of_the_reference(scene, tmp_path, capsys):
     assert main(["fit", *scene, "--rank", "3", *MACHINE, "--truth", "library.csv", "--out", "out"]) == 0
     assert "trees" in capsys.readouterr().out

@@ -127,7 +127,7 @@ def write_reference(path: Path, truth: Truth) -> None:
 
 
 def write_agreement(path: Path, told: dict[str, Any]) -> None:
-    """Write what `describe_agreement` gives as a table, a material a line."""
+    """Write an agreement, as `describe_agreement` gives it, as a table, a material a line."""
     with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         table = csv.writer(file)
         names = ("basis", "angle", "rmse", "rmse_scaled")
@@ -141,7 +141,7 @@ def write_agreement(path: Path, told: dict[str, Any]) -> None:
 
 
 def lines_of(told: dict[str, Any]) -> list[str]:
-    """What `describe_agreement` gives as lines for people."""
+    """Lines for people of an agreement, as `describe_agreement` gives it."""
     lines = [f"beside {told['reference']}:"] if told.get("reference") else []
     lines += [f"{'material':16} {'basis':>5} {'angle':>9} {'RMSE':>8} {'(scaled)':>8}"]
     for row in [*told["materials"], {"name": "all", "basis": None, "angle": told["mean_angle"], **_totals(told)}]:

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = [
     "script/run",
     "script/test",
+    "script/bundle",
     "script/docs",
     "script/screenshots",
     "script/fashion-mnist",
@@ -226,7 +227,9 @@ def test_the_quick_tests_need_no_linters_and_no_screen(machine: Machine) -> None
     del machine.env["DISPLAY"]
     done = machine.run("script/test", "--quick", "-k", "two words")
     assert done.returncode == 0, done.stderr
-    assert machine.log[-1].startswith("python -m pytest -n 2 --dist loadgroup --quick -k two words")
+    assert machine.log[-1].startswith(
+        "python -m pytest -n 2 --dist loadgroup --max-worker-restart 0 --quick -k two words"
+    )
     assert not machine.calls("ruff")
     assert not machine.calls("Xvfb")
     machine.mark("red-tests")
@@ -242,7 +245,7 @@ def test_test_checks_everything_and_ends_with_pytest(machine: Machine) -> None:
     ran.remove("python tests/compile_kernels.py float64")
     ran = ran[-6:]
     assert ran[:4] == ["ruff check .", "ruff format --check .", "mypy ", "lint-imports --no-cache"]
-    assert ran[5] == "python -m pytest -n 2 --dist loadgroup"
+    assert ran[5] == "python -m pytest -n 2 --dist loadgroup --max-worker-restart 0"
 
 
 @pytest.mark.parametrize("tool", ["ruff", "mypy", "lint-imports"])

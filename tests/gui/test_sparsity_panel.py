@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from handling import Listener, change_theme, settle
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
 
@@ -148,9 +149,9 @@ def test_the_marked_bar_follows_its_basis_image_through_another_order(panel: Spa
 
 
 def test_held_bars_are_marked_and_unlocked_together(panel: SparsityPanel) -> None:
-    def bars() -> bytes:
+    def bars() -> QImage:
         settle()
-        return bytes(panel.bars.grab().toImage().constBits())
+        return panel.bars.grab().toImage()
 
     heard = Listener(panel, *SIGNALS)
     free = bars()

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         )
     args.path = args.paths[0]
     methods = [name.strip() for name in args.methods.split(",")]
-    runs = [arguments.params_of(args, method=name, rank=args.rank or 1) for name in methods]
+    runs = [arguments.params_of(args, method=name, rank=1 if args.rank is None else args.rank) for name in methods]
     dataset = arguments.load(args)
     chosen = proposed(args, dataset, methods)
     runs = [replace(params, **chosen) for params in runs]

@@ -149,15 +149,15 @@ def _fit_one(args: argparse.Namespace) -> int:
     from gsp_studio.io.pixels import read_pixels
 
     check_entries(args)
-    if args.normalize != "none" and not args.also:
-        raise ValueError("--normalize scales the factors in the files of --also; name these, as in --also spectra,maps")
+    if args.normalize != "none":
+        _check_normalized(args.also)
     check_name(str(args.out))  # before the work, not after it
     check_directory(str(args.out).partition("{")[0] or ".")
     if args.scheduler:
         arguments.prepare_cluster(args)
     else:
         get_backend(args.backend, args.threads)
-    params = arguments.params_of(args, rank=args.rank or 1)
+    params = arguments.params_of(args, rank=1 if args.rank is None else args.rank)
     if args.weights is None:
         check_params(params, sys.maxsize, sys.maxsize)  # all that can be said without the data
     dataset = arguments.load(args)
@@ -171,6 +171,18 @@ def _fit_one(args: argparse.Namespace) -> int:
     where = {"fingerprint": dataset.fingerprint, "scheduler": args.scheduler}
     spec = RunSpec(dataset.X, params, args.backend, args.threads, mask, **where)
     return _run_and_export(spec, dataset, args, _places(args))
+
+
+def _check_normalized(extras: Sequence[str]) -> None:
+    """Raise ValueError when none of these exports has factors, which --normalize scales."""
+    from gsp_studio.io.export.formats import EXTRAS
+
+    known = [name for name, extra in EXTRAS.items() if extra.holds_factors]
+    if not set(known) & set(extras):
+        raise ValueError(
+            "--normalize scales the factors in the files of --also; name these, as in --also spectra,maps: "
+            f"accepted are {', '.join(known)}"
+        )
 
 
 def _with_proposal(params: Params, dataset: Dataset, args: argparse.Namespace) -> Params:
@@ -287,7 +299,8 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
     run = outcome.exported(spec)
     truth = getattr(args, "reference", None)
     if truth is not None:
-        run = replace(run, truth=describe_agreement(compare_with_truth(run.result.W, run.result.H, truth)))
+        agreement = compare_with_truth(run.result.W, run.result.H, truth)
+        run = replace(run, truth=describe_agreement(agreement), reference=truth)
     result = run.result
     out = Path(folder_name(str(args.out), dataset, run))
     another = "" if args.force else holds_another(out, run, result.n_iter)

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 
 def proposed(args: argparse.Namespace, dataset: Dataset, methods: Collection[str]) -> dict[str, Any]:
-    """Rank and sparsity that are proposed for spectra where the user gave none and a method has use for it; told."""
+    """Rank and sparsity that are proposed for spectra where the user gave none and a method has use for it; told.
+
+    Raises
+    ------
+    ValueError
+        The user gave no rank, and none is proposed.
+    """
     from gsp_studio.core.methods import METHODS
     from gsp_studio.engine.proposal import proposal_for
 
@@ -23,6 +29,8 @@ def proposed(args: argparse.Namespace, dataset: Dataset, methods: Collection[str
     )
     found = proposal_for(dataset) if args.rank is None or needs_sparsity else None
     if found is None:
+        if args.rank is None:
+            raise ValueError(f"no rank is proposed for {dataset.name}; give one by --rank")
         return {}
     print(f"{dataset.name}: {found.why_of(args.rank is None, needs_sparsity)}", file=sys.stderr)
     rank = {"rank": found.rank} if args.rank is None else {}

@@ -10,6 +10,7 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import Backend
+from gsp_studio.backends.summation import squared_norms
 from gsp_studio.core.updates import largest_eigenvalue
 
 #: Momentum of the first step.
@@ -17,7 +18,15 @@ _ALPHA = 1.0
 
 
 def summed(
-    H: Array, C: Array, own: Array, share: float, totals: Array, backend: Backend, steps: int, sweeps: int
+    H: Array,
+    C: Array,
+    own: Array,
+    share: float,
+    totals: Array,
+    backend: Backend,
+    steps: int,
+    sweeps: int,
+    whole: Array | None = None,
 ) -> Array:
     """New coefficients whose sums are drawn to `totals`.
 
@@ -33,6 +42,8 @@ def summed(
     backend : Backend
     steps, sweeps : int
         Gradient steps and HALS sweeps at most.
+    whole : ndarray (r, m), optional
+        W', where `C` and `own` are of some of its pixels, or weigh them: the penalty is that of all of W.
 
     Returns
     -------
@@ -40,7 +51,8 @@ def summed(
     """
     if share >= 1.0:
         return _on_simplex(H, C, own, totals, steps)
-    penalty = own.dtype.type(share / (1.0 - share) * float(np.mean(np.diagonal(own))))
+    squares = np.diagonal(own) if whole is None else squared_norms(whole)
+    penalty = own.dtype.type(share / (1.0 - share) * float(np.mean(squares)))
     return backend.hals(H, C + penalty * totals, own + penalty, sweeps, 0.0)
 
 

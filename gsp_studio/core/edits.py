@@ -16,7 +16,7 @@ from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import Backend
 from gsp_studio.core.methods import METHODS, Method
 from gsp_studio.core.params import Params, row_weights
-from gsp_studio.core.seeds import held_for_good, seeds_without
+from gsp_studio.core.seeds import held_for_good, seeds_without, without_name
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def check_edit(edit: Edit, params: Params, m: int, n: int) -> None:
 
 
 def edited_params(edit: Edit, params: Params) -> Params:
-    """The parameters in force after an edit: rank, frozen basis images and weights of their own renumbered."""
+    """The parameters in force after an edit: rank, frozen basis images, weights of their own and names of seeds."""
     k, weights = edit.basis, params.weights
     if isinstance(edit, Kill):
         frozen = tuple(j - (j > k) for j in params.frozen if j != k)
@@ -127,7 +127,7 @@ def edited_params(edit: Edit, params: Params) -> Params:
         if np.ndim(weights) == 2:
             weights = np.column_stack([weights, weights[:, k]])
         return replace(params, rank=params.rank + 1, weights=weights)
-    return params
+    return without_name(params, k)
 
 
 def renumber(edit: Edit, basis: int) -> int:

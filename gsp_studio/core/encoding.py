@@ -129,8 +129,8 @@ def of_coefficients(params: Params) -> Params | None:
     return Params(params.rank, params.method, sparsity_h=params.sparsity_h, sum_to_one=params.sum_to_one)
 
 
-def _of_sums(X: Any, V: Array, backend: Backend, params: Params) -> tuple[Array, float]:
-    """Coefficients whose sums are drawn to one, and the length of the residual."""
+def _of_sums(X: Any, V: Array, backend: Backend, params: Params, whole: Array | None = None) -> tuple[Array, float]:
+    """Coefficients whose sums are drawn to one, and the length of the residual; V can be a part of the `whole` W'."""
     unit = _unit_of(X, V)
     X, V = unit.data_inside(X), unit.basis_inside(V)
     with backend.scope():
@@ -138,7 +138,8 @@ def _of_sums(X: Any, V: Array, backend: Backend, params: Params) -> tuple[Array,
         totals = np.full(X.shape[1], 2.0**-unit.coefficients, V.dtype)
         start = start_on(np.zeros((len(V), X.shape[1]), V.dtype), totals)
         C, own = device.encode(Xt, V), V @ V.T
-        H = summed(start, C, own, params.sum_to_one, totals, device, _SWEEPS, _SWEEPS)
+        inside = None if whole is None else unit.basis_inside(whole)
+        H = summed(start, C, own, params.sum_to_one, totals, device, _SWEEPS, _SWEEPS, inside)
         left = device.residual(Xt, V, H)
     return scaled(H, unit.coefficients), float(np.ldexp(math.sqrt(left), unit.data))
 
@@ -174,7 +175,10 @@ def _unit_of(X: Any, V: Array) -> Unit:
 def _of_entries_there(
     X: Array, V: Array, backend: Backend, missing: Array, params: Params | None = None, weights: Array | None = None
 ) -> tuple[Array, float]:
-    """Least squares over fewer pixels, for all images that lack and weigh the same ones at a time."""
+    """Least squares over fewer pixels, for all images that lack and weigh the same ones at a time.
+
+    With `params` their sums are drawn to one, by the penalty of the whole basis, as in a run.
+    """
     H = np.zeros((len(V), X.shape[1]), V.dtype)
     alike = np.packbits(missing, axis=0).T if weights is None else np.where(missing, 0, weights).T
     kinds, of_image = np.unique(alike, axis=0, return_inverse=True)
@@ -188,7 +192,11 @@ def _of_entries_there(
             if weights is not None:
                 roots = np.sqrt(weights[there, some[0]]).astype(V.dtype)
                 seen, basis = seen * roots[:, None], basis * roots
-            H[:, some], length = encode(np.asfortranarray(seen), np.ascontiguousarray(basis), backend, params)
+            seen, basis = np.asfortranarray(seen), np.ascontiguousarray(basis)
+            if params is None:
+                H[:, some], length = encode(seen, basis, backend)
+            else:
+                H[:, some], length = _of_sums(seen, basis, backend, params, V)
             lengths.append(length)
     return H, math.hypot(*lengths)
 

@@ -79,7 +79,7 @@ def prepared(X: Any, params: Params, mask: npt.ArrayLike | None) -> tuple[Any, M
     ----------
     X : array_like (m, n), or OutOfCoreMatrix
     params : Params
-    mask : array_like (m, n) of bool, optional
+    mask : array_like (m, n) of bool or floating numbers, optional
 
     Returns
     -------

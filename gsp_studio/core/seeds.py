@@ -99,6 +99,14 @@ def seeds_without(params: Params, basis: int) -> dict[str, Any]:
     return {"seed_hold": ",".join(words) if words else params.seed_hold, "seed_names": tuple(names)}
 
 
+def without_name(params: Params, basis: int) -> Params:
+    """Parameters after a basis image began anew: a seed is no longer where it comes from."""
+    names = params.seed_names
+    if basis >= len(names) or not names[basis]:
+        return params
+    return replace(params, seed_names=(*names[:basis], "", *names[basis + 1 :]))
+
+
 def seeded(W0: Array, seeds: Any) -> Array:
     """W0 (m, r) with its first columns replaced by the seeds (m, k); a new array, Fortran-ordered, of W0's dtype."""
     W = np.array(W0, order="F")

@@ -145,8 +145,8 @@ class GridFolder:
     base : Params
     backend : str
         A backend's name; "auto" would not say what computes.
-    mask : ndarray (m, n) of bool, optional
-        Entries that are missing.
+    mask : ndarray (m, n) of bool or floating numbers, optional
+        True where an entry is missing; or what entries count, from 0, missing, to 1.
     """
 
     root: Path

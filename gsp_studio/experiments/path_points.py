@@ -31,7 +31,8 @@ class PathSpec:
     targets : tuple of float
     backend : str
         A backend's name.
-    mask : ndarray (m, n) of bool, optional
+    mask : ndarray (m, n) of bool or floating numbers, optional
+        True where an entry is missing; or what entries count, from 0, missing, to 1.
     """
 
     dataset: Dataset

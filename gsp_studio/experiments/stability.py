@@ -81,7 +81,7 @@ def basis_stability(
     backend : str or Backend
     seeds : int
         How many further fits, >= 1.
-    mask : array_like (m, n) of bool, optional
+    mask : array_like (m, n) of bool or floating numbers, optional
         As for `factorize`.
     on_iteration : callable, optional
         Called with the number of fits that are done and each `Iterate`; what it raises ends the search.

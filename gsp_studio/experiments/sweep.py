@@ -85,8 +85,8 @@ class Sweep:
     backend : str
     threads : int, optional
         By default all cores.
-    mask : ndarray (m, n) of bool, optional
-        True where an entry is missing.
+    mask : ndarray (m, n) of bool or floating numbers, optional
+        True where an entry is missing; or what entries count, from 0, missing, to 1.
 
     Raises
     ------

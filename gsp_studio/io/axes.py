@@ -9,6 +9,7 @@ samples, "y" and "x" are the axes of `Dataset.grid`, and "band" is the axis of e
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -30,12 +31,14 @@ _LARGEST, _SMALLEST = 1e30, 1e-30
 #: Relative deviation up to which listed coordinates count as evenly spaced: headers round them.
 _EVEN = 1e-3
 _DEFAULT_NAMES = {"y": "Row", "x": "Column", "band": "Band"}
-#: Spellings of units in files, in lower case.
+#: Spellings of a micrometre, a microsecond, and of micromolar and microsiemens, which capitals tell apart.
+_MICRO = re.compile(r"(?:[uμ]|\\u00b5|\\u00B5|\\xb5|\\xB5|\\?mu)([msMS])")
+#: Words and signs of units in files, in lower case: of these no capitals make another unit.
 _UNITS = {
     **dict.fromkeys(("picometers", "picometer", "picometres", "picometre"), "pm"),
     **dict.fromkeys(("nanometers", "nanometer", "nanometres", "nanometre", "nano meters", "nanometer(s)"), "nm"),
     **dict.fromkeys(("micrometers", "micrometer", "micrometres", "micrometre", "micron", "microns"), "µm"),
-    **dict.fromkeys(("um", "μm", "\\u00b5m", "\\xb5m", "micrometer(s)", "mum", "\\mum"), "µm"),
+    "micrometer(s)": "µm",
     **dict.fromkeys(("millimeters", "millimeter", "millimetres", "millimetre"), "mm"),
     **dict.fromkeys(("centimeters", "centimeter", "centimetres", "centimetre"), "cm"),
     **dict.fromkeys(("meters", "meter", "metres", "metre"), "m"),
@@ -45,7 +48,7 @@ _UNITS = {
     **dict.fromkeys(("1/cm", "cm-1", "cm^-1", "cm^{-1}", "cm**-1", "cm^(-1)", "wavenumber", "wavenumbers"), "cm⁻¹"),
     **dict.fromkeys(("sec", "secs", "second", "seconds"), "s"),
     **dict.fromkeys(("msec", "millisecond", "milliseconds"), "ms"),
-    **dict.fromkeys(("us", "μs", "usec", "microsecond", "microseconds"), "µs"),
+    **dict.fromkeys(("usec", "microsecond", "microseconds"), "µs"),
     **dict.fromkeys(("nanosecond", "nanoseconds"), "ns"),
     **dict.fromkeys(("minute", "minutes", "mins"), "min"),
     **dict.fromkeys(("hour", "hours"), "h"),
@@ -352,13 +355,13 @@ def declared(dimension: Dimension, count: int, **told: Any) -> tuple[Axis | None
 
 
 def _unified(unit: str) -> str:
-    """The usual spelling of a unit: "[nm]" and "Nanometers" are nm; nm and eV are so in any case."""
+    """The usual spelling of a unit: "[nm]" and "Nanometers" are nm, "um" is µm; nM, uM and Mm are no such lengths."""
     bare = unit[1:-1].strip() if unit[:1] + unit[-1:] in ("[]", "()", "{}") else unit
     name, _, inner = bare.rstrip(")]").replace("[", "(").rpartition("(")
     if bare.lower() not in _UNITS and name.strip().lower() in _UNITS:  # "nanometre (nm)"
         bare = inner.strip()
-    lower = bare.lower()
-    return _UNITS.get(lower, lower if lower in ("nm", "mm", "cm", "µm") else bare)
+    micro = _MICRO.fullmatch(bare)
+    return f"µ{micro[1]}" if micro else _UNITS.get(bare.lower(), bare)
 
 
 def _number(axis: Axis, what: str, value: Any) -> float:

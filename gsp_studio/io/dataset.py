@@ -106,7 +106,7 @@ class Dataset:
 
     @property
     def nouns(self) -> Nouns:
-        """What texts call samples, basis vectors and entries of these data."""
+        """Words of texts for samples, basis vectors and entries of these data."""
         return IMAGES if self.grid is None else SPECTRA
 
     def axis(self, dimension: Dimension) -> Axis:

@@ -43,6 +43,10 @@ def one_line(text: str) -> str:
     return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in told else c for c in text)
 
 
+class UnavailableError(DatasetError):
+    """Data that need not be damaged: memory is too small for them, or they have changed since they were looked into."""
+
+
 @dataclass(frozen=True)
 class LoadOptions:
     """Choices for reading a source; None: as the reader proposes.

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from gsp_studio.arrays import Array
+from gsp_studio.io.packed_text import packed_bytes, unpacked_bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +30,8 @@ class KeptMask:
     as_json: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        bits = zlib.compress(np.packbits(self.values).tobytes(), 1)
-        told = {"name": self.name, "shape": list(self.values.shape), "bits": base64.b64encode(bits).decode("ascii")}
+        bits = packed_bytes(np.packbits(self.values).tobytes())
+        told = {"name": self.name, "shape": list(self.values.shape), "bits": bits}
         object.__setattr__(self, "as_json", told)
 
     @property
@@ -58,11 +56,10 @@ def _read(content: Any, shape: tuple[int, int]) -> Array | None:
     size = shape[0] * shape[1]
     try:
         is_ours = isinstance(content["name"], str) and content["shape"] == list(shape)
-        inflate = zlib.decompressobj()
-        bits = inflate.decompress(base64.b64decode(content["bits"], validate=True), (size + 7) // 8 + 1)
-    except (TypeError, KeyError, ValueError, binascii.Error, zlib.error):
+        bits = unpacked_bytes(content["bits"], (size + 7) // 8)
+    except (TypeError, KeyError):
         return None
-    if not is_ours or len(bits) != (size + 7) // 8:
+    if not is_ours or bits is None:
         return None
     values = np.unpackbits(np.frombuffer(bits, np.uint8), count=size).astype(bool).reshape(shape)
     return values if values.any() and not values.all() else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.load_options import UnavailableError
 
 #: Bytes of an allocation that is never checked.
 _SMALL = 1 << 24
@@ -25,13 +25,13 @@ def require_memory(needed: int, what: str) -> None:
 
     Raises
     ------
-    DatasetError
+    UnavailableError
     """
     if needed <= _SMALL:
         return
     free = free_memory()
     if needed > free:
-        raise DatasetError(f"{what} needs {in_units(needed)} of memory, but {in_units(free)} are free")
+        raise UnavailableError(f"{what} needs {in_units(needed)} of memory, but {in_units(free)} are free")
 
 
 def free_memory() -> int:

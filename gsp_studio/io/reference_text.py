@@ -21,7 +21,7 @@ def reference_as_json(truth: Truth | None, source: str) -> dict[str, Any]:
     parts = {name: part for name, part in _parts(truth).items() if part is not None}
     if sum(part.nbytes for part in parts.values()) <= _MOST_BYTES:
         told |= {name: packed(part) for name, part in parts.items()}
-        told |= {"count": truth.count, "names": list(truth.names), "is_labels": truth.is_labels}
+        told |= {"count": truth.count, "names": list(truth.names), "is_labels": truth.is_labels, "words": truth.source}
     return told
 
 
@@ -67,4 +67,7 @@ def _read(content: dict[str, Any], shape: tuple[int, int]) -> Truth | None:
             found[name] = values.reshape(sides)
     if not found:
         return None
-    return Truth(found.get("spectra"), found.get("abundances"), tuple(names), is_labels=content["is_labels"])
+    words = content.get("words", "")  # older files have none
+    if not isinstance(words, str):
+        return None
+    return Truth(found.get("spectra"), found.get("abundances"), tuple(names), content["is_labels"], words)

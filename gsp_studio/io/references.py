@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from gsp_studio.io.formats.registry import FORMATS, list_arrays, read_array
 from gsp_studio.io.images.image_file import read_image
 from gsp_studio.io.readers import kind_of
 
+#: The array that names the materials of a reference in the same file.
+NAMES = "names"
 #: Names of a column that holds the axis of spectra.
 _AXIS = re.compile(
     r"\W*(wave|lambda|wl\b|nm\b|um\b|µm|energ|ev\b|kev|band|channel|freq|raman|shift|x\b)", re.IGNORECASE
@@ -135,7 +137,7 @@ def read_columns(text: str, sizes: Sizes) -> Columns:
 
 @dataclass(frozen=True, eq=False)
 class NamedArray:
-    """Values of an array, its name, "" where it has none, and the names of its columns, or of its rows."""
+    """Values of an array, its name, "" where it has none, and the names of its materials, where the file has them."""
 
     values: Array
     title: str
@@ -165,7 +167,7 @@ def read_arrays(text: str, sizes: Sizes, usual: Mapping[str, tuple[str, ...]]) -
     entries = list_arrays(path, kind)
     if key or len(entries) == 1:
         found = _read(path, kind, key)
-        return {"": NamedArray(found.values, key or entries[0].key, found.names)}
+        return {"": NamedArray(found.values, key or entries[0].key, found.names or _names_in(path, kind, entries))}
     chosen = {
         role: entry
         for role, names in usual.items()
@@ -175,7 +177,16 @@ def read_arrays(text: str, sizes: Sizes, usual: Mapping[str, tuple[str, ...]]) -
     if not chosen:
         listed = ", ".join(map(str, entries[:6]))
         raise DatasetError(f"{path} has no array named as references are; add :NAME, it holds {listed}")
-    return {role: NamedArray(read_array(path, kind, entry), entry.key) for role, entry in chosen.items()}
+    listed_names = _names_in(path, kind, entries)
+    return {role: NamedArray(read_array(path, kind, entry), entry.key, listed_names) for role, entry in chosen.items()}
+
+
+def _names_in(path: Path, kind: str, entries: Sequence[ArrayEntry]) -> tuple[str, ...]:
+    """The texts of the array `NAMES` of a file; () where it has none."""
+    for entry in entries:
+        if entry.key == NAMES and not entry.kind and entry.dtype.kind == "U" and len(entry.shape) == 1:
+            return tuple(read_array(path, kind, entry, accepted="U").tolist())
+    return ()
 
 
 def _of_run(path: Path, key: str, sizes: Sizes) -> Columns:

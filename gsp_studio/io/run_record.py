@@ -26,8 +26,8 @@ class RunRecord:
         New parameters and edits of the basis, and the iterations after which it took them.
     backend, threads
         As requested.
-    mask : ndarray (m, n) of bool, optional
-        Entries that were missing.
+    mask : ndarray (m, n) of bool or floating numbers, optional
+        True where an entry was missing; or what entries counted, from 0, missing, to 1.
     fingerprint : str
         Of the data that it ran on; "" where it was not recorded.
     """

@@ -131,7 +131,7 @@ def region_seed(dataset: Dataset, region: Array, column: int | None = None) -> S
 
 
 def residual_seed(dataset: Dataset, W: Array, H: Array, j: int) -> Seed:
-    """What a basis leaves of sample `j`: ``max(0, x - W h)``."""
+    """The part that a basis leaves of sample `j`: ``max(0, x - W h)``."""
     x = dataset.X[:, [j]][:, 0].astype(np.float64)
     return _checked(Seed(f"residual of {dataset.names[j]}", np.maximum(0.0, x - W.astype(np.float64) @ H[:, j])))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,15 @@ from gsp_studio.arrays import Array
 from gsp_studio.core.truth import Agreement, Truth
 from gsp_studio.io.csv_text import plain_text
 from gsp_studio.io.dataset import Dataset, DatasetError
-from gsp_studio.io.references import Sizes, as_rows, as_spectra, read_arrays, split_place
+from gsp_studio.io.references import NAMES, Sizes, as_rows, as_spectra, read_arrays, split_place
 
 TABLE = "truth.csv"
 #: The reference itself in an export; `read_truth` reads it.
 REFERENCE = "reference.npz"
 #: Usual names of reference arrays, by what they are.
 _USUAL = {"spectra": ("m", "endmembers", "s", "spectra"), "abundances": ("a", "abundances", "maps"), "labels": ("gt",)}
+#: Names of classes that are numbers.
+_WHOLE = re.compile(r"-?[0-9]{1,15}")
 #: Classes at most: more different values are no labels.
 _MOST_CLASSES = 1000
 
@@ -45,6 +48,7 @@ def read_truth(texts: Sequence[str], sizes: Sizes) -> Truth:
     is_labels = False
     sources: dict[str, list[str]] = {}
     names: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     for text in texts:
         path, key = split_place("" if text == ":" else text, sizes.source)
         for role, found in read_arrays(text, sizes, _USUAL).items():
@@ -57,7 +61,7 @@ def read_truth(texts: Sequence[str], sizes: Sizes) -> Truth:
             if columns is not None and (rows is None or role == "spectra"):
                 spectra = _checked(columns, where)
             elif rows is not None and (role == "labels" or (len(rows) == 1 and _are_classes(rows[0]))):
-                abundances, is_labels = _of_labels(rows[0], where), True
+                (abundances, classes), is_labels = _of_labels(rows[0], where), True
             elif rows is not None:
                 abundances = _checked(rows, where)
             elif role == "":
@@ -72,7 +76,8 @@ def read_truth(texts: Sequence[str], sizes: Sizes) -> Truth:
     if len(counts) > 1:
         raise DatasetError(f"the spectra and the abundances are of {sorted(counts)} materials; accepted is one number")
     source = "; ".join(" of ".join(filter(None, (" and ".join(titles), file))) for file, titles in sources.items())
-    return Truth(spectra, abundances, names if counts == {len(names)} else (), is_labels, source)
+    fitting = next((some for some in (names, classes) if counts == {len(some)}), ())
+    return Truth(spectra, abundances, fitting, is_labels, source)
 
 
 def truth_of_labels(dataset: Dataset) -> Truth | None:
@@ -105,31 +110,38 @@ def describe_agreement(agreement: Agreement) -> dict[str, Any]:
 
 
 def write_reference(path: Path, truth: Truth) -> None:
-    """Write a reference as arrays M (m, q), and A (q, n) or labels gt (n,), where it has them."""
+    """Write a reference as arrays M (m, q), A (q, n) or labels gt (n,), and names (q,), where it has them.
+
+    Labels are the whole numbers that the names of their classes are, where these ascend, else places among the names.
+    """
     arrays: dict[str, Array] = {}
+    if truth.names:
+        arrays[NAMES] = np.array(truth.names)
     if truth.spectra is not None:
         arrays["M"] = truth.spectra
     if truth.abundances is not None and truth.is_labels:
-        arrays["gt"] = truth.abundances.argmax(axis=0)
+        arrays["gt"] = _class_numbers(truth)[truth.abundances.argmax(axis=0)]
     elif truth.abundances is not None:
         arrays["A"] = truth.abundances
     np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
 
 def write_agreement(path: Path, told: dict[str, Any]) -> None:
-    """Write what `describe_agreement` gives as a table, a material a line."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    """Write an agreement, as `describe_agreement` gives it, as a table, a material a line."""
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         table = csv.writer(file)
-        names = ("name", "basis", "angle", "rmse", "rmse_scaled")
+        names = ("basis", "angle", "rmse", "rmse_scaled")
         of = plain_text(told.get("reference", ""))
         table.writerow(["material", "basis", "spectral_angle_degrees", "rmse", "rmse_scaled", "reference"])
-        table.writerows(["" if row[name] is None else row[name] for name in names] + [of] for row in told["materials"])
-        totals = ("" if told[name] is None else told[name] for name in ("mean_angle", *names[3:]))
+        for row in told["materials"]:
+            numbers = ("" if row[name] is None else row[name] for name in names)
+            table.writerow([plain_text(row["name"]), *numbers, of])
+        totals = ("" if told[name] is None else told[name] for name in ("mean_angle", *names[2:]))
         table.writerow(["all", "", *totals, of])
 
 
 def lines_of(told: dict[str, Any]) -> list[str]:
-    """What `describe_agreement` gives as lines for people."""
+    """Lines for people of an agreement, as `describe_agreement` gives it."""
     lines = [f"beside {told['reference']}:"] if told.get("reference") else []
     lines += [f"{'material':16} {'basis':>5} {'angle':>9} {'RMSE':>8} {'(scaled)':>8}"]
     for row in [*told["materials"], {"name": "all", "basis": None, "angle": told["mean_angle"], **_totals(told)}]:
@@ -159,9 +171,19 @@ def _are_classes(row: Array) -> bool:
     return bool(np.all(row == np.round(row))) and 2 <= len(np.unique(row)) <= _MOST_CLASSES
 
 
-def _of_labels(row: Array, where: str) -> Array:
+def _class_numbers(truth: Truth) -> Array:
+    """The numbers that are written for classes, which ascend as `read_truth` numbers them."""
+    if all(_WHOLE.fullmatch(name) for name in truth.names):
+        numbers = np.array(truth.names, np.int64)
+        if len(numbers) == truth.count and np.all(np.diff(numbers) > 0):
+            return numbers
+    return np.arange(truth.count)
+
+
+def _of_labels(row: Array, where: str) -> tuple[Array, tuple[str, ...]]:
+    """Memberships (q, n) of the classes of a row of labels, and the labels as names."""
     classes = np.unique(row)
     if not 2 <= len(classes) <= _MOST_CLASSES:
         raise DatasetError(f"{where} holds {len(classes)} different values; labels are of 2 to {_MOST_CLASSES} classes")
     members: Array = (row[None] == classes[:, None]).astype(np.float64)
-    return members
+    return members, tuple(f"{label:.15g}" for label in classes)

@@ -144,7 +144,7 @@ def places_in(
         if is_out or (include and not is_in):
             reason = "excluded"
         elif not include or not is_in:
-            reason = _reason(module, attribute, weight, [other for _, other, _, _ in held])
+            reason = _reason(held[0], [other for _, other, _, _ in held])
         elif not weight.is_floating_point():
             reason = "no floating values"
         known.append(name)
@@ -219,13 +219,13 @@ def _fits(selector: Selector, name: str, module: nn.Module, attribute: str, weig
     return any(module is inner for inner in selector.modules())
 
 
-def _reason(module: nn.Module, attribute: str, weight: Tensor, holders: Sequence[nn.Module]) -> str:
+def _reason(held: _Held, holders: Sequence[nn.Module]) -> str:
     """Reason why a parameter is left as it is; "" for one that is pruned."""
-    by_tool = reason_by_tool(attribute, {*module._parameters, *module._buffers})
+    name, module, attribute, weight = held
+    path = name.removesuffix(attribute)
+    by_tool = reason_by_tool(name, {f"{path}{other}" for other in (*module._parameters, *module._buffers)})
     if by_tool:
         return by_tool
-    if type(module).__name__ == "ParametrizationList":
-        return "under torch.nn.utils.parametrize; remove_parametrizations makes it plain again"
     if not weight.is_floating_point():
         return "no floating values"
     if any(isinstance(holder, _EMBEDDINGS) for holder in holders):

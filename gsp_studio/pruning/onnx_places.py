@@ -146,7 +146,7 @@ def _of_product(node: Any, read: list[Shape], written: list[Shape], place: int) 
     if not written[0]:
         raise ValueError("the shape of a product is not known")
     weight, is_turned = read[place], False
-    if node.op_type in ("Gemm", "FusedGemm"):
+    if node.op_type == "Gemm":
         turned = {attribute.name for attribute in node.attribute if attribute.i}
         is_turned = ("transB" if place == 1 else "transA") in turned
     shared = weight[-2 if (place == 1) != is_turned else -1]
@@ -158,8 +158,8 @@ def _of_recurrence(node: Any, read: list[Shape], written: list[Shape], place: in
 
 
 _COUNTS: dict[str, _Count] = {
-    **dict.fromkeys(("Conv", "FusedConv", "DeformConv", "ConvInteger"), _of_convolution),
+    **dict.fromkeys(("Conv", "DeformConv", "ConvInteger"), _of_convolution),
     "ConvTranspose": _of_transposed,
-    **dict.fromkeys(("Gemm", "FusedGemm", "MatMul", "MatMulInteger", "FusedMatMul"), _of_product),
+    **dict.fromkeys(("Gemm", "MatMul", "MatMulInteger"), _of_product),
     **dict.fromkeys(("RNN", "GRU", "LSTM"), _of_recurrence),
 }

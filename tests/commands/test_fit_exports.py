@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import h5py
 import numpy as np
@@ -47,6 +48,8 @@ def test_factors_are_normalized_for_other_programs_and_that_is_said(tmp_path, ca
     fit = ["fit", "cube.npy", "--samples", "pixels", "--images-in", "rows", "--rank", "3", *FIT, "--normalize", by]
     assert main([*fit, "--out", "out"]) == 2
     assert "--normalize scales the factors in the files of --also" in capsys.readouterr().err
+    assert main([*fit, "--out", "out", "--also", "residuals,png16"]) == 2
+    assert "accepted are mat, csv, h5, coefficients, tiff, maps" in capsys.readouterr().err
     assert main([*fit, "--out", "out", "--also", "spectra,h5,mat,envi,maps,residuals"]) == 0
     kept = np.load("out/factors.npz")
     words = {"max": "maximum", "sum": "sum", "norm": "norm"}[by]
@@ -104,11 +107,44 @@ def test_methods_are_compared_with_what_is_proposed_beside_a_named_reference(sce
     assert 'method "none" is not known' in capsys.readouterr().err
 
 
+def test_a_rank_of_none_is_refused(scene, tmp_path, capsys):
+    for command in ("compare", *scene, "--rank", "0"), ("fit", *scene, "--rank", "0", "--out", "out"):
+        assert main(list(command)) == 2
+        assert "rank is 0; accepted is a whole number >= 1" in capsys.readouterr().err
+    nearly = np.zeros((1000, 2, 3))
+    nearly[1] = np.arange(6).reshape(2, 3)  # a band that the proposal does not look at
+    np.save("dark.npy", nearly)
+    dark = ("dark.npy", *scene[1:])
+    for command in ("compare", *dark), ("fit", *dark, "--out", "out"):
+        assert main(list(command)) == 2
+        assert "no rank is proposed for dark.npy; give one by --rank" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_materials_have_the_names_of_the_reference(scene, tmp_path, capsys):
     assert main(["fit", *scene, "--rank", "3", *MACHINE, "--truth", "library.csv", "--out", "out"]) == 0
     assert "trees" in capsys.readouterr().out
     told = json.loads((tmp_path / "out/run.json").read_text())["truth"]
     assert [row["name"] for row in told["materials"]] == ["water", "trees", "soil"]
+    assert main(["compare", "out", "out", "--truth", "out/reference.npz", "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)[0]["truth"]
+    assert again["materials"] == told["materials"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of files are text elsewhere")
+def test_a_run_beside_a_reference_whose_name_is_no_text_is_written(tmp_path):
+    rng = np.random.default_rng(0)
+    M, A = rng.random((8, 2)), rng.random((2, 20))
+    scipy.io.savemat("scene.mat", {"Y": M @ A, "M": M})
+    try:
+        os.rename("scene.mat", b"sams\xff.mat")
+    except OSError:  # macOS
+        pytest.skip("this disk has names of text alone")
+    layout = ("--key", "Y", "--images-in", "rows", "--image-shape", "4x5", "--samples", "pixels")
+    fit = ("fit", os.fsdecode(b"sams\xff.mat"), *layout, "--rank", "2", *MACHINE)
+    assert main([*fit, "--truth", ":", "--out", "out"]) == 0
+    assert (tmp_path / "out/truth.csv").read_text().splitlines()[1].endswith("sams\\udcff.mat")
+    assert json.loads((tmp_path / "out/run.json").read_text())["truth"]["reference"] == "M of sams\udcff.mat"
 
 
 def test_weights_that_are_none_are_refused_by_their_file(scene, capsys):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize
+from scipy.optimize import minimize, nnls
 
 import gsp_studio as gs
 from gsp_studio.core.abundances import to_simplex
@@ -79,3 +79,24 @@ def test_coefficients_of_other_images_are_the_constrained_least_squares():
 def test_one_sentence_says_what_cannot_be(changes, words):
     with pytest.raises(ValueError, match=words):
         gs.factorize(X, params(**changes), "cpu")
+
+
+@pytest.mark.parametrize("counts", ["missing", "weights"])
+def test_the_penalty_of_soft_sums_is_that_of_the_whole_basis(counts):
+    gone = np.random.default_rng(1).random(X.shape) < 0.3
+    there = np.where(gone, 0.0, 1.0 if counts == "missing" else 0.5)
+    mask = there == 0 if counts == "missing" else there
+    found = gs.apply_basis(2 * X, W, params(sum_to_one=0.5), mask=mask)
+    root = np.sqrt(np.mean(np.sum(W**2, axis=0)))  # 0.5 / (1 - 0.5) of it
+    for j in range(X.shape[1]):
+        weigh = np.sqrt(there[:, j])
+        best, _ = nnls(np.vstack([weigh[:, None] * W, root * np.ones(3)]), np.append(weigh * 2 * X[:, j], root))
+        np.testing.assert_allclose(found.H[:, j], best, atol=1e-5)
+
+
+def test_other_images_get_the_coefficients_of_the_run_where_entries_are_missing():
+    mask = np.random.default_rng(1).random(X.shape) < 0.3
+    chosen = params(method="ahals", sum_to_one=0.5, max_iter=3000)
+    run = gs.factorize(2 * X, chosen, "cpu", mask=mask)
+    found = gs.apply_basis(2 * X, run.W, chosen, mask=mask)
+    np.testing.assert_allclose(found.H, run.H, atol=1e-5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gsp_studio as gs
-from gsp_studio.core.edits import Kill, Split, check_edit, edited_params
+from gsp_studio.core.edits import Kill, Reseed, Split, check_edit, edited_params
 from gsp_studio.core.optimality import kkt_residual
 from gsp_studio.core.params import Params
 from gsp_studio.core.seeds import HELD_FIRST, Seed, held_params, holds_of, seed_of, with_seeds
@@ -107,6 +107,10 @@ def test_names_of_seeds_go_with_their_basis_images(mixture):
     assert params.seed_names == ("soil of a field", "x" * 117 + "...")
     assert [seed_of(params, k) for k in range(3)] == [*params.seed_names, ""]
     assert [seed_of(edited_params(Kill(0), params), k) for k in range(2)] == [params.seed_names[1], ""]
+    anew = edited_params(Reseed(0), params)
+    assert [seed_of(anew, k) for k in range(3)] == ["", params.seed_names[1], ""]
+    check_params(anew, *X.shape)
+    assert edited_params(Reseed(2), anew) is anew
     going_on = params.with_factors(W, np.ones((3, X.shape[1])))
     assert seed_of(going_on, 0) == ""
     for names in (("a",), ("a", "b\nc"), ["a", "b"]):

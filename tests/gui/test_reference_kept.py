@@ -125,6 +125,7 @@ def test_a_reference_of_compare_is_in_the_session_file_and_in_exports(
     told = json.loads((tmp_path / "out" / "run.json").read_text())["truth"]
     exact = compare_with_truth(run.outcome.result.W, run.outcome.result.H, Truth(arrays["M"], arrays["A"]))
     assert told["mean_angle"] == pytest.approx(exact.mean_angle)
+    assert told["reference"] == "M and A of scene.mat"
     assert (tmp_path / "out" / "truth.csv").exists()
     kept = read_truth([str(tmp_path / "out" / "reference.npz")], Sizes.of(session.dataset))
     np.testing.assert_array_equal(kept.spectra, arrays["M"])
@@ -140,6 +141,12 @@ def test_a_reference_of_compare_is_in_the_session_file_and_in_exports(
     np.testing.assert_array_equal(session.reference.truth.abundances, arrays["A"])
     wait_until(lambda: not store.is_busy)
     assert not store.is_modified
+    assert session.reference.truth.source == "M and A of scene.mat"
+    wait_until(lambda: session.runs.entries)
+    session.exports.export(tmp_path / "again", session.runs.entries[0])
+    wait_until(lambda: (tmp_path / "again" / "run.json").exists())
+    again = json.loads((tmp_path / "again" / "run.json").read_text())["truth"]
+    assert again["reference"] == told["reference"]
 
 
 def test_a_reference_that_a_session_names_by_its_source_is_no_change(
@@ -195,20 +202,27 @@ def test_a_reference_of_a_session_is_made_text_in_the_background(
 
 
 def test_damaged_references_of_a_session_file_are_left_out_with_a_sentence() -> None:
-    labels = Truth(None, np.eye(3)[:, [0, 1, 2, 1]], ("a", "b", "c"), is_labels=True)
+    labels = Truth(None, np.eye(3)[:, [0, 1, 2, 1]], ("a", "b", "c"), is_labels=True, source="labels of four")
     good = reference_as_json(labels, "labels")
     problems: list[str] = []
     truth, source = reference_from_json(good, (5, 4), problems)
     assert not problems
     assert source == "labels"
     assert truth is not None
-    assert (truth.names, truth.is_labels) == (("a", "b", "c"), True)
+    assert (truth.names, truth.is_labels, truth.source) == (("a", "b", "c"), True, "labels of four")
+    older, _ = reference_from_json({key: good[key] for key in good if key != "words"}, (5, 4), problems)
+    assert older is not None
+    assert older.source == ""
     np.testing.assert_array_equal(truth.abundances, labels.abundances)
     assert reference_from_json({}, (5, 4), problems) == (None, "")
     assert reference_from_json({"source": "far.mat"}, (5, 4), problems) == (None, "far.mat")
     assert not problems
     bad = [7, {**good, "source": 1}, {**good, "count": 10**9}, {**good, "abundances": "?"}, {**good, "names": ["a"]}]
-    bad += [{**good, "is_labels": 1}, {key: good[key] for key in ("source", "count", "names", "is_labels")}]
+    bad += [
+        {**good, "words": 3},
+        {**good, "is_labels": 1},
+        {key: good[key] for key in ("source", "count", "names", "is_labels")},
+    ]
     for content in (*bad, reference_as_json(Truth(None, -labels.abundances), "x")):
         assert reference_from_json(content, (5, 4), problems) == (None, "")
     assert reference_from_json(good, (5, 3), problems) == (None, "")

@@ -45,19 +45,28 @@ def test_axes_that_cannot_be_are_refused(told, why):
         assert note.startswith("what the file says of its bands is not used: ")
 
 
-def test_units_are_unified_and_texts_stay_on_one_line():
+def test_units_are_unified():
     units = {"Nanometers": "nm", "um": "µm", "μm": "µm", "\\u00B5m": "µm", "micron": "µm", "eV": "eV", "Unknown": ""}
     units |= {
         "[nm]": "nm",
         "(Nanometers)": "nm",
-        "NM": "nm",
         "ev": "eV",
         "keV": "keV",
         "cm**-1": "cm⁻¹",
         "a.u.": "a.u.",
     }
     units |= {"micrometer(s)": "µm", "Nanometre (nm)": "nm", "milliseconds": "ms", "M": "M", "THz": "THz"}
+    units |= {"\\xb5m": "µm", "mum": "µm", "us": "µs", "KEV": "keV"}
     assert {unit: Axis("x", unit=unit).unit for unit in units} == units
+
+
+def test_concentrations_and_other_units_are_no_lengths_by_their_letters():
+    units = {one: one for one in ("nM", "mM", "cM", "µM", "Mm", "Nm", "pM", "µS", "mS", "NM")}
+    units |= {"uM": "µM", "μM": "µM", "[uM]": "µM", "uS": "µS", "concentration (nM)": "concentration (nM)"}
+    assert {unit: Axis("x", unit=unit).unit for unit in units} == units
+
+
+def test_labels_stay_on_one_line():
     assert Axis("band", labels=("a\nb\u202ec", "x" * 500)).labels == ("a b c", "x" * 117 + "...")
 
 

@@ -1,5 +1,6 @@
 """Seeds and references from files: spectra, images, abundances, labels."""
 
+import csv
 from dataclasses import replace
 
 import numpy as np
@@ -8,11 +9,12 @@ import scipy.io
 from PIL import Image
 
 import gsp_studio as gs
+from gsp_studio.core.truth import Truth, compare_with_truth
 from gsp_studio.io.axes import Axis
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.references import Sizes, read_columns
 from gsp_studio.io.seed_sources import read_seeds, region_seed, residual_seed, sample_seed
-from gsp_studio.io.truth_file import read_truth, truth_of_labels
+from gsp_studio.io.truth_file import describe_agreement, read_truth, truth_of_labels, write_agreement, write_reference
 
 BANDS, HEIGHT, WIDTH = 8, 4, 5
 
@@ -207,3 +209,43 @@ def test_bad_references_get_one_sentence(tmp_path, pixels, monkeypatch, texts, m
     np.save("below.npy", np.full((BANDS, 2), -1.0))
     with pytest.raises(DatasetError, match=message):
         read_truth(texts, Sizes.of(pixels))
+
+
+def test_a_table_of_agreement_takes_every_name_and_no_formula(tmp_path):
+    named = Truth(np.eye(3), names=("=1+1", "caf\xe9", "soil"), source="M of sams\udcff.mat")
+    write_agreement(tmp_path / "truth.csv", describe_agreement(compare_with_truth(np.eye(3), np.eye(3), named)))
+    with open(tmp_path / "truth.csv", newline="", encoding="utf-8") as file:
+        head, *rows = csv.reader(file)
+    assert [row[0] for row in rows] == ["'=1+1", "caf\xe9", "soil", "all"]
+    assert {row[head.index("reference")] for row in rows} == {"M of sams\\udcff.mat"}
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        Truth(np.arange(24.0).reshape(BANDS, 3), None, ("iron", "=water", "sams\udcff")),
+        Truth(np.ones((BANDS, 2)), np.full((2, HEIGHT * WIDTH), 0.5), ("a", "b")),
+        Truth(None, np.eye(2)[:, np.arange(HEIGHT * WIDTH) % 2], ("road", "field"), is_labels=True),
+        Truth(np.ones((BANDS, 2))),
+    ],
+)
+def test_a_written_reference_is_read_back_with_its_names(tmp_path, pixels, reference):
+    write_reference(tmp_path / "reference.npz", reference)
+    key = ":gt" if reference.is_labels else ":M"
+    for place in ("", key) if reference.abundances is None or reference.is_labels else ("",):
+        found = read_truth([f"{tmp_path / 'reference.npz'}{place}"], Sizes.of(pixels))
+        assert (found.names, found.is_labels) == (reference.names, reference.is_labels)
+        for name in ("spectra", "abundances"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(reference, name))
+
+
+def test_labels_keep_their_numbers_and_name_the_materials(tmp_path, pixels):
+    classes = 4 + 3 * (np.arange(HEIGHT * WIDTH) % 3)
+    np.save(tmp_path / "gt.npy", classes)
+    truth = read_truth([str(tmp_path / "gt.npy")], Sizes.of(pixels))
+    assert truth.names == ("4", "7", "10")
+    write_reference(tmp_path / "reference.npz", truth)
+    np.testing.assert_array_equal(np.load(tmp_path / "reference.npz")["gt"], classes)
+    assert read_truth([str(tmp_path / "reference.npz")], Sizes.of(pixels)).names == truth.names
+    write_reference(tmp_path / "reference.npz", replace(truth, names=("7", "4", "10")))  # as of first appearance
+    assert read_truth([str(tmp_path / "reference.npz")], Sizes.of(pixels)).names == ("7", "4", "10")

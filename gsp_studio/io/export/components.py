@@ -34,13 +34,19 @@ _ENVI_UNITS = {"nm": "Nanometers", "µm": "Micrometers", "m": "Meters", "°": "D
 def map_writers(dataset: Dataset, run: ExportedRun, style: object = None) -> Writers:
     """Maps of the components as one TIFF of floats, with the size of a pixel as ImageJ has it."""
     maps = _grey(dataset, run)[0]
-    return {"maps.tif": lambda path: write_imagej(path, maps, dataset, component_names(run))}
+    names, scaling = component_names(run), _scaling(dataset, run)
+    return {"maps.tif": lambda path: write_imagej(path, maps, dataset, names, scaling)}
 
 
-def write_imagej(path: Path, images: Array, dataset: Dataset, names: Sequence[str]) -> None:
-    """Write images (k, height, width) as float32, a page each, with their names and the size and unit of a pixel."""
+def write_imagej(path: Path, images: Array, dataset: Dataset, names: Sequence[str], info: str = "") -> None:
+    """Write images (k, height, width) as float32, a page each, with their names and the size and unit of a pixel.
+
+    ImageJ shows `info` under Image > Show Info.
+    """
     y, x = dataset.axis("y"), dataset.axis("x")
     metadata: dict[str, Any] = {"axes": "ZYX", "Labels": list(names), "mode": "grayscale"}
+    if info:
+        metadata["Info"] = info
     resolution = None
     if x.unit and y.unit and x.spacing and y.spacing:
         across, down = 1 / x.spacing, 1 / y.spacing
@@ -72,7 +78,7 @@ def envi_writers(dataset: Dataset, run: ExportedRun, style: object = None) -> Wr
     names = [re.sub(r"[,{}]+", " ", name) for name in component_names(run)]
     cube = {"samples": maps.shape[2], "lines": maps.shape[1], "bands": len(maps), "band names": _listed(names)}
     if run.normalized:
-        cube["description"] = f"{{each spectrum {run.normalized}, its map scaled inversely}}"
+        cube["description"] = f"{{{_scaling(dataset, run)}}}"
     y, x, band = (dataset.axis(dimension) for dimension in ("y", "x", "band"))
     if x.spacing and y.spacing and x.unit == y.unit and x.unit:
         unit = _ENVI_UNITS.get(x.unit, _ascii(x.unit))
@@ -135,7 +141,7 @@ def hyperspy_writers(dataset: Dataset, run: ExportedRun, style: object = None) -
                 _write_axis(group.create_group(f"axis-{k}"), axis)
             group.create_group("metadata/General").attrs["title"] = f"{title}: {name}"
             if run.normalized:
-                group["metadata/General"].attrs["notes"] = f"each basis image {run.normalized}"
+                group["metadata/General"].attrs["notes"] = _scaling(dataset, run)
             group.create_group("metadata/Signal").attrs["signal_type"] = ""
             for empty in ("original_metadata", "learning_results"):
                 group.create_group(empty)
@@ -163,6 +169,12 @@ def _grey(dataset: Dataset, run: ExportedRun) -> tuple[Array, Array]:
     if not all(np.isfinite(part.astype(np.float32)).all() for part in (images, curves)):
         raise ExportError("the factors are beyond the numbers of 32 bits of these files; MATLAB and HDF5 keep them")
     return images, curves
+
+
+def _scaling(dataset: Dataset, run: ExportedRun) -> str:
+    """How maps and spectra were normalized, in words; "" for not at all."""
+    basis, coefficients = ("spectrum", "map") if dataset.grid is not None else ("map", "curve")
+    return f"each {basis} {run.normalized}, its {coefficients} scaled inversely" if run.normalized else ""
 
 
 def component_names(run: ExportedRun) -> list[str]:

@@ -97,7 +97,8 @@ def export_run(
     -------
     list of Path
         The files: basis/basis_01.png ..., montage.png, of spectra maps.png (where each is), factors.npz, history.csv,
-        repeat.py, run.json.
+        truth.csv and reference.npz (of a run beside a reference), those of `options.extras`, inputs.npz (of a run that
+        took arrays), repeat.py, run.json.
 
     Raises
     ------
@@ -140,7 +141,8 @@ def export_run(
     if is_out_of_core(H) and (options.extras or dataset.grid is not None):
         raise ExportError("H is on the cluster, too large to be fetched; accepted are exports that do without it")
     scaled = normalized(run, options.normalize)
-    if options.montage and dataset.grid is not None:
+    has_maps = options.montage and dataset.grid is not None
+    if has_maps:
         maps = dataset.maps(scaled.result.H)
         writers[MAPS] = lambda path: save_image(
             montage_image(maps, gap=2, scale=options.scale, zoom=options.zoom or _visible_zoom(maps)), path
@@ -167,7 +169,9 @@ def export_run(
         writers[INPUTS] = lambda path: np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
     script = script_of(dataset, run)
     writers[SCRIPT] = lambda path: path.write_text(script, encoding="ascii")
-    content = describe(dataset, scaled, [*writers, RUN])
+    is_told = has_maps or any(EXTRAS[name].holds_factors for name in options.extras)
+    told = replace(run, normalized=scaled.normalized if is_told else "")  # the rest is about the run as it was computed
+    content = describe(dataset, told, [*writers, RUN])
     writers[RUN] = lambda path: write_json(path, content)
     return write_together(directory, writers, count)
 

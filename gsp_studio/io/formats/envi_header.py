@@ -216,7 +216,7 @@ def data_beside(header: Path, nbytes: int) -> Path:
             if suffix in _DATA:
                 rank = (size < nbytes, _DATA.index(suffix), not entry.name.startswith(stem))
                 usual.append((rank, entry.name))
-            elif suffix.endswith(_COMPRESSED):
+            elif suffix.startswith(".") and suffix.endswith(_COMPRESSED):
                 packed.append(entry.name)
             elif suffix.startswith(".") and suffix not in _OTHER and nbytes <= size <= nbytes + _SLACK:
                 others.append(entry.name)

@@ -92,7 +92,7 @@ def _once(values: Sequence[_T]) -> tuple[_T, ...]:
 
 
 def _marks_of(name: str) -> dict[str, int]:
-    """What a file's name counts: {"time": 3, "z": 2}; empty where it has one mark twice."""
+    """Numbers that a file's name gives by their marks: {"time": 3, "z": 2}; empty where it has one mark twice."""
     found: dict[str, int] = {}
     for part in _BETWEEN.split(PurePath(name).stem):
         marked = _MARKED.fullmatch(part)

@@ -23,6 +23,7 @@ from gsp_studio.io.formats.tiff_pages import in_stream
 from gsp_studio.io.images import deep_colour
 from gsp_studio.io.images.archives import ImageFile, Member
 from gsp_studio.io.images.headers import ENOUGH, Header, gif_frames, quick_header
+from gsp_studio.io.load_options import UnavailableError
 from gsp_studio.io.memory import require_memory
 from gsp_studio.io.values import unit_scale
 
@@ -264,7 +265,7 @@ def _tiff(stream: IO[bytes], file: ImageFile, frames: Sequence[int], note: Note)
         note(said)
     for frame in frames:
         if frame >= stack.count:
-            raise DatasetError(f"{file} has changed since it was looked into; open it again")
+            raise UnavailableError(f"{file} has changed since it was looked into; open it again")
         yield images.read(stack, range(frame, frame + 1))[0]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -25,11 +25,12 @@ from gsp_studio.io.images.file_axes import axes_of_files
 from gsp_studio.io.images.file_planes import planes_of
 from gsp_studio.io.images.headers import Header
 from gsp_studio.io.images.names import natural_key
-from gsp_studio.io.images.resize import resize_image
+from gsp_studio.io.images.resized_frames import damage_of, read_resized
+from gsp_studio.io.load_options import UnavailableError
 from gsp_studio.io.paths import leads_outside
 from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, shrink, subset_of
 from gsp_studio.io.steps import REMEDY, leading_resize
-from gsp_studio.io.values import float_type, has_full_scale, shared_tops
+from gsp_studio.io.values import float_type, has_full_scale
 
 #: A file of another format, and in colour among grey ones or grey among coloured, is foreign beside this share.
 _NEARLY_ALL = 0.95
@@ -56,36 +57,39 @@ def _workers(pixels: int) -> int:
     return max(1, min(_WORKERS, _DECODED // (image_file.DECODING * pixels))) if pixels >= _WORTHWHILE else 1
 
 
-def scan(source: Source, skips_damaged: bool = False) -> tuple[dict[Member, Header], list[str]]:
+def scan(source: Source, skips_damaged: bool = False) -> tuple[dict[Member, Header], dict[str, str]]:
     """Find the images of a source; `skips_damaged`: files that are named like images and are none are skipped, too.
 
     Returns
     -------
     files : dict of Member to Header
         In natural order.
-    skipped : list of str
-        Other files by their names in the source; hidden ones are not counted.
+    skipped : dict of str to str
+        Other files by their names in the source, and why those that are damaged cannot be read, "" for the others;
+        hidden ones are not counted.
 
     Raises
     ------
     DatasetError
         A source without images, or a file that is named like an image and is none.
     """
-    found, skipped = {}, []
+    found, skipped = {}, {}
     is_folder = source.path.is_dir()
     for file in source.members():
-        is_out = is_folder and leads_outside(source.path, file.inside)
+        is_out, reason = is_folder and leads_outside(source.path, file.inside), ""
         try:
             header = None if is_out else image_file.look(file)
-        except DatasetError:
-            if not skips_damaged:
+        except UnavailableError:
+            raise
+        except DatasetError as error:
+            if not skips_damaged or file.where == str(source.path):
                 raise
-            header = None
+            header, reason = None, damage_of(file, error)
         if header is None:
-            skipped.append(file.inside)
+            skipped[file.inside] = reason
         else:
             found[file] = header
-    skipped.sort(key=natural_key)
+    skipped = {name: skipped[name] for name in sorted(skipped, key=natural_key)}
     if not found:
         others = f" ({_other_files(skipped)})" if skipped else ""
         raise DatasetError(f"{source.path} contains no images{others}; accepted are {image_file.ACCEPTED}")
@@ -185,10 +189,17 @@ def _sizes_in_words(files: Sequence[Member], headers: dict[Member, Header]) -> s
     return ", ".join(words) + (", ..." if len(sizes) > 3 else "")
 
 
-def _other_files(skipped: Sequence[str]) -> str:
-    """ "2 other files skipped: notes.txt, link.png"."""
-    listed = ", ".join(skipped[:3]) + (", ..." if len(skipped) > 3 else "")
-    return f"{len(skipped)} other file{'s' if len(skipped) > 1 else ''} skipped: {listed}"
+def _other_files(skipped: Mapping[str, str]) -> str:
+    """ "2 other files skipped: notes.txt, link.png; 1 damaged file skipped: a.png is damaged or truncated"."""
+    others, reasons = [name for name, reason in skipped.items() if not reason], [*filter(None, skipped.values())]
+    told = []
+    for kind, listed in (("other", others), ("damaged", reasons)):
+        if listed:
+            more = ", ..." if len(listed) > 3 else ""
+            told.append(
+                f"{len(listed)} {kind} file{'s' if len(listed) > 1 else ''} skipped: {', '.join(listed[:3])}{more}"
+            )
+    return "; ".join(told)
 
 
 def _named(files: Sequence[Member]) -> str:
@@ -291,7 +302,7 @@ def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
         told: dict[str, None] = {}
         if stopped:
             return told
-        for j, image in enumerate(_frames(source, inside, frames, found, told.setdefault), first):
+        for j, image in enumerate(read_resized(source, inside, frames, found, told.setdefault), first):
             X[:, j] = image.ravel() if image.ndim == 2 else image.transpose(2, 0, 1).ravel()
         return told
 
@@ -333,7 +344,7 @@ def columns_of(found: Peek, some: slice) -> Array:
 
     def read(task: tuple[int, str, list[int]]) -> None:
         first, inside, frames = task
-        for j, image in enumerate(_frames(source, inside, frames, found, lambda step: None), first):
+        for j, image in enumerate(read_resized(source, inside, frames, found, lambda step: None), first):
             X[:, j] = image.ravel() if image.ndim == 2 else image.transpose(2, 0, 1).ravel()
 
     source = archives.in_folder(found.path)
@@ -361,32 +372,9 @@ def sample(found: Peek, chosen: Array, longest: int) -> Array:
     with archives.open_source(found.path) as source:
         for i in chosen:
             inside, frame = found.files[i]
-            [image] = _frames(source, inside, [frame], found, lambda step: None)
+            [image] = read_resized(source, inside, [frame], found, lambda step: None)
             few.append(shrink(np.nan_to_num(image)[np.newaxis], longest)[0])
     return np.stack(few)
-
-
-def _frames(source: Source, inside: str, frames: list[int], found: Peek, note: image_file.Note) -> list[Array]:
-    file = source.member(inside)
-    read = []
-    resize = leading_resize(found.options.steps)
-    tops = shared_tops(set(found.types))
-    colour, dtype = found.options.colour or "grey", found.options.dtype or "float32"
-    try:
-        images = list(image_file.read_frames(file, frames, note, colour, dtype, tops))
-    except DatasetError:
-        if found.options.nonfinite != "drop":
-            raise
-        note(f"no pixels can be read from {inside}")
-        shape = (*found.image_shape, 3) if found.channels == 3 else found.image_shape
-        return [np.full(shape, np.nan, dtype)] * len(frames)  # which are left out like others that hold NaN
-    for image in images:
-        if resize is not None:
-            image = resize_image(image, resize)
-        if image.shape[:2] != found.image_shape:
-            raise DatasetError(f"{file} has changed since it was looked into; open {found.path} again")
-        read.append(image)
-    return read
 
 
 def _names(found: Peek) -> tuple[tuple[str, ...], tuple[str, ...]]:

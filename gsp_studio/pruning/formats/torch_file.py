@@ -1,4 +1,4 @@
-"""PyTorch files, read with ``weights_only=True`` alone: tensors, numbers and texts, and no other class.
+"""PyTorch files, read with ``weights_only=True`` alone: tensors, numbers, texts, and classes without code of their own.
 
 Before PyTorch sees a file its pickles are walked opcode by opcode (`gsp_studio.io.formats.pickles`).
 
@@ -8,7 +8,6 @@ not shown. Values are put back in place, so that tied tensors stay tied and ever
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import pickle
@@ -16,7 +15,8 @@ import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from gsp_studio.arrays import Array
 from gsp_studio.io.formats.pickles import PickleError, check_pickle
 from gsp_studio.io.memory import require_memory
 from gsp_studio.pruning.formats.array_names import names_of
+from gsp_studio.pruning.formats.plain_globals import PLAIN, PlainPickler
 from gsp_studio.pruning.formats.stored_array import CheckpointError, StoredArray, check_known, computed, require_extra
 
 #: Names under which training scripts keep the state dict of the model, in the order of the search.
@@ -36,8 +37,8 @@ _DEEPEST = 16
 _OLDEST = (2, 6)
 #: A file of before PyTorch 1.6: its mark, version, system, content, and the keys of the storages.
 _LEGACY_PICKLES = 5
-#: Classes without code of their own that training scripts keep beside the weights: their options, and paths in these.
-_PLAIN = (argparse.Namespace, PurePosixPath, PureWindowsPath, type(Path()))
+#: The functions of `pickle` that PyTorch writes with.
+_PICKLES = SimpleNamespace(__name__="pickle", Pickler=PlainPickler, dump=pickle.dump)
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)|class ([\w.]+)|function ([\w.]+)")
 
@@ -74,7 +75,7 @@ def write(source: Path, target: Path, values: Mapping[str, Array], name: str) ->
         for key, new in values.items():
             found[key].copy_(torch.from_numpy(np.array(new)))
     try:
-        torch.save(content, target, _use_new_zipfile_serialization=_is_archive(source))
+        torch.save(content, target, _PICKLES, _use_new_zipfile_serialization=_is_archive(source))
     except RecursionError as error:
         raise CheckpointError(f"{source} nests values too deep to be written again") from error
 
@@ -94,7 +95,7 @@ def _loaded(path: Path) -> Any:
         _check_pickles(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the library to itself, about old files
-            with torch.serialization.safe_globals(list(_PLAIN)):
+            with torch.serialization.safe_globals(list(PLAIN)):
                 return torch.load(path, map_location="cpu", weights_only=True)
     except PickleError as error:
         raise CheckpointError(f"{path} is no PyTorch file, or is damaged: its pickle {error}") from error

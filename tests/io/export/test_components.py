@@ -14,6 +14,7 @@ from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.axes import Axis, as_axes
 from gsp_studio.io.export.figures import FigureStyle
 from gsp_studio.io.export.formats import EXTRAS
+from gsp_studio.io.export.normalization import normalized
 from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.run_record import ExportedRun
 
@@ -52,6 +53,22 @@ def test_maps_have_the_size_of_a_pixel(made):
     assert np.array_equal(again.images(), maps.astype(np.float32))
     assert [(axis.unit, axis.spacing) for axis in again.axes[:2]] == [("µm", 0.5), ("µm", 0.25)]
     assert again.names == ("component 1", "component 2", "component 3")
+
+
+def test_normalized_components_say_so(made):
+    folder, data, run, _, _ = made
+    for kind in ("maps", "envi", "hspy"):
+        write(folder, data, normalized(run, "sum"), kind)
+    basis, other = ("spectrum", "map") if data.grid else ("map", "curve")
+    words = f"each {basis} of unit sum, its {other} scaled inversely"
+    with tifffile.TiffFile(folder / "maps.tif") as file:
+        assert file.imagej_metadata["Info"] == words
+        assert file.imagej_metadata["Labels"] == ["component 1", "component 2", "component 3"]
+    for name in ("maps.hdr", "spectra.hdr"):
+        assert f"description = {{{words}}}\n" in (folder / name).read_text()
+    with h5py.File(folder / "components.hspy") as file:
+        assert file["Experiments/maps/metadata/General"].attrs["notes"] == words
+    assert load_dataset(folder / "maps.tif").names == ("component 1", "component 2", "component 3")
 
 
 def test_basis_images_have_the_size_of_a_pixel(made):

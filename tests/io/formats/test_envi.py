@@ -226,6 +226,13 @@ def test_compressed_values_are_named_and_not_read_as_noise(tmp_path):
     assert "its values are compressed in c.img.gz" in refused(path)
 
 
+def test_an_archive_of_another_name_is_not_taken_for_compressed_values(tmp_path):
+    path, data = written(tmp_path, "scan1.hdr", "scan10.zip", text(), bytes(10))
+    assert "the file with the values is not beside it; tried were scan1" in refused(path)
+    data.rename(tmp_path / "scan1.zip")
+    assert "its values are compressed in scan1.zip" in refused(path)
+
+
 def test_the_largest_number_of_32_bits_is_a_missing_value_though_the_header_rounds_it(tmp_path):
     values = CUBE.astype("<f4")
     values[1, 0, :] = np.finfo(np.float32).min

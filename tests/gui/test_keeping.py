@@ -21,7 +21,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.session_file import autosave, run_records
 from gsp_studio.gui.state import Phase, RunSettings, View
-from gsp_studio.gui.texts import plural
+from gsp_studio.gui.texts import grouped, plural
 from gsp_studio.gui.widgets.run_table import NOTE
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io import recovery
@@ -501,9 +501,8 @@ def test_an_interrupted_run_is_shown_and_offers_to_continue(
     other.session_menu.open(left)
     wait_until(is_asked)
     done = other.session.runs.at(2).outcome.result.n_iter
-    assert (
-        question().text() == f"Run 3 was interrupted after {plural(done, 'iteration')}; {100_000 - done:,} were left."
-    )
+    missing = grouped(100_000 - done)
+    assert question().text() == f"Run 3 was interrupted after {plural(done, 'iteration')}; {missing} were left."
     assert other.session.runs.index == 2
     assert other.session.display.shown is other.session.runs.at(2).shown
     press(question(), "Continue it")

@@ -24,6 +24,7 @@ from gsp_studio.gui.network.session import NetworkSession
 from gsp_studio.gui.network.state import KeptNetwork, NetworkSettings, ZerosCurve
 from gsp_studio.gui.network.words import size_lines
 from gsp_studio.gui.session_file.window_state import read_state
+from gsp_studio.gui.texts import grouped
 from gsp_studio.pruning import Grouping, open_checkpoint, project_weights, prune_layers
 
 SIGNALS = ("checkpointChanged", "openFailed", "shownChanged", "saved", "failed")
@@ -360,7 +361,7 @@ def test_sizes_follow_when_the_slider_rests(small: NetworkSession) -> None:
     assert (found.nonzeros, found.parameters) == (kept, small.checkpoint.size)
     assert found.bytes == 4 * small.checkpoint.size
     assert found.gzipped < found.bytes
-    assert f"{kept:,} of {small.checkpoint.size:,} weights" in size_lines(found)
+    assert f"{grouped(kept)} of {grouped(small.checkpoint.size)} weights" in size_lines(found)
 
 
 def test_multiply_adds_of_a_graph_follow_the_slider(networks: NetworkSession, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from gsp_studio.gui.jobs import compute, subset_fit
 from gsp_studio.gui.jobs.path_scan import COUNT
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import Phase
+from gsp_studio.gui.texts import grouped
 
 
 def true_error(session: Session, W: np.ndarray, H: np.ndarray) -> float:
@@ -318,7 +319,7 @@ class TestWhileItMoves:
         faces.settings.settle_sparsity()
         wait_until(lambda: faces.display.shown.is_solved)
         assert seen[0] == (first, True), "errors and coefficients are of all images"
-        assert f"refining on 40 of {n:,} images first" in told
+        assert f"refining on 40 of {grouped(n)} images first" in told
         shown = faces.display.shown
         assert shown.projected == pytest.approx(first.error)
         assert shown.error == pytest.approx(true_error(faces, shown.W, shown.H), rel=1e-4)

@@ -136,7 +136,7 @@ def test_arrays_that_are_not_listed_are_told(tmp_path, monkeypatch):
     assert "the file has more arrays than the 2 that are listed" in load_dataset(tmp_path / "x.h5").notes
     with h5py.File(tmp_path / "x.h5", "a") as file:
         del file["c"]
-    assert load_dataset(tmp_path / "x.h5").notes == ()
+    assert not any("listed" in note for note in load_dataset(tmp_path / "x.h5").notes)
 
 
 def test_names_that_lead_to_an_array_by_links(tmp_path):

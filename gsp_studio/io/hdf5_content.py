@@ -93,6 +93,21 @@ def read_array(group: h5py.Group, name: str) -> Array:
         raise SchemaError(f"{name} declares {item.nbytes} bytes, but {stored} are stored for it")
     require_memory(item.nbytes + chunk, name)
     values: Array = item[()]
-    if "fortran" not in item.attrs or item.attrs.get_id("fortran").shape != ():
-        return values
-    return values.T if item.attrs["fortran"] else values
+    return values.T if _is_fortran(item) else values
+
+
+def _is_fortran(item: h5py.Dataset) -> bool:
+    """Whether `write_array` transposed an array.
+
+    Its mark is a byte of an enumeration. A damaged one is not handed to HDF5's conversion, which trusts its members and
+    writes past the value: the byte is read as it lies in the file.
+    """
+    if "fortran" not in item.attrs:
+        return False
+    held = item.attrs.get_id("fortran")
+    kind = held.get_type()
+    if held.shape != () or kind.get_class() != h5py.h5t.ENUM or kind.get_size() != 1 or held.get_storage_size() != 1:
+        return False
+    mark = np.zeros((), np.uint8)
+    held.read(mark, mtype=kind)
+    return bool(mark)

@@ -1,8 +1,10 @@
 """Session files and recovery folders: everything comes back to the bit, damage is told, and no moment loses a run."""
 
+import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -209,6 +211,24 @@ def test_flipped_bytes_end_in_a_session_or_a_sentence(data, tmp_path):
         except SessionError:
             told += 1
     assert told > 100
+
+
+def test_flipped_bits_of_the_marks_of_arrays_end_in_a_session_or_a_sentence(data, tmp_path):
+    """HDF5 trusts the members of an enumeration, and a process that hands it damaged ones ends without a word."""
+    path = tmp_path / "s.gsps"
+    write_session(path, SavedSession(describe(data), data, tuple(runs_of(data)[:2]), np.ones(H * W), {}))
+    sound = path.read_bytes()
+    marks = [found.start() for found in re.finditer(b"fortran", sound)]
+    assert len(marks) > 10
+    rng, told = np.random.default_rng(1), 0
+    for _ in range(300):
+        content = bytearray(sound)
+        for mark in rng.choice(marks, 2):
+            content[(mark + int(rng.integers(-60, 140))) % len(content)] ^= 1 << int(rng.integers(0, 8))
+        path.write_bytes(bytes(content))
+        with contextlib.suppress(SessionError):
+            told += bool(read_session(path).problems)
+    assert told > 10
 
 
 @pytest.mark.parametrize(

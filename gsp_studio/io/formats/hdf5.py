@@ -260,6 +260,8 @@ def _numbers(item: h5py.Dataset, name: str) -> list[Any]:
     if name not in item.attrs:
         return []
     held = item.attrs.get_id(name)
+    if held.get_type().get_class() not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT):  # HDF5 trusts what an enumeration says
+        return []
     if held.shape is None or math.prod(held.shape) > 16 or held.dtype.kind not in "iuf":
         return []
     return list(np.ravel(item.attrs[name]))

@@ -190,6 +190,8 @@ def _numbers(holder: Any, name: str) -> Array | None:
     if name not in holder.attrs:
         return None
     held = holder.attrs.get_id(name)
+    if held.get_type().get_class() not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT):  # HDF5 trusts what an enumeration says
+        return None
     if held.shape is None or math.prod(held.shape) > MOST or held.dtype.kind not in "iuf":
         return None
     return np.ravel(np.asarray(holder.attrs[name], np.float64))

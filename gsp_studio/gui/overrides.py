@@ -1,7 +1,7 @@
 """Guard of the methods that Qt calls back: on Python 3.11 an exception in one of them could end the process.
 
 There, an exception that C code has raised (``1 / 0``, an index that NumPy refuses) is not whole until a handler has
-caught it, and PySide reads it before that: a native crash in place of a report.
+handled it, and PySide reads it before that: a native crash in place of a report.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _completing(method: Callable[..., Any]) -> Callable[..., Any]:
     def complete(*arguments: Any, **named: Any) -> Any:
         try:
             return method(*arguments, **named)
-        except Exception:
-            raise  # the same, now whole, see above: nothing is swallowed
+        finally:
+            pass  # a handler, which makes an exception whole and hands it on, see above
 
     return complete

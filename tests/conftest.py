@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
@@ -132,6 +132,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             continue
         file = item.path.relative_to(ROOT).as_posix() if item.path.is_relative_to(ROOT) else item.path.name
         item.add_marker(pytest.mark.xdist_group("gui" if file.startswith("tests/gui/") else file))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Escape what is no text in what a test printed, logged or failed with: pytest-xdist 3.8 carries UTF-8 alone."""
+    report = yield
+    report.sections = [(name, _as_text(content)) for name, content in report.sections]
+    if report.failed and (told := str(report.longrepr)) != _as_text(told):
+        report.longrepr = _as_text(told)
+    return report
+
+
+def _as_text(content: str) -> str:
+    return content.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _beside_checkout(name: str) -> Path:

@@ -362,8 +362,14 @@ def test_nothing_is_offered_or_withdrawn_while_a_run_iterates(panel: SparsityPan
     panel.set_phase(Phase.RUNNING)
     panel.set_shown(fair)
     assert panel.advice.isVisible()
+    assert not panel.advice.isEnabled(), "what it offers was of the basis before"
     panel.set_phase(Phase.IDLE)
     assert not panel.advice.isVisible()
+    panel.set_shown(dusty)
+    assert panel.advice.isVisible()
+    assert panel.advice.isEnabled()
+    panel.set_shown(replace(fair, is_refining=True))
+    assert not panel.advice.isEnabled()
 
 
 def test_nothing_is_offered_while_the_slider_is_held(panel: SparsityPanel) -> None:

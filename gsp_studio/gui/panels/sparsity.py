@@ -263,8 +263,11 @@ class SparsityPanel(Themed, QWidget):
         from gsp_studio.core.diagnosis import is_dusty, single_pixels, target_without_dust
 
         is_moving = self._phase.is_run or self.slider.is_dragged or self.slider_h.is_dragged
-        if shown is not None and (shown.is_refining or is_moving):
-            return  # words that change lay the window out anew, and iterates come many times a second
+        # Words that change lay the window out anew, and iterates come many times a second: an old offer turns grey.
+        is_passing = shown is not None and (shown.is_refining or is_moving)
+        self.advice.setEnabled(not is_passing)
+        if is_passing:
+            return
         lower = math.nan
         if shown is not None and is_dusty(shown.sparsities):
             lower = target_without_dust(shown.sparsities)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@functools.cache
 def imported_names(path: Path) -> set[str]:
     """Absolute names of the modules that a file imports, at any depth of nesting."""
     names: set[str] = set()

@@ -54,6 +54,7 @@ def app() -> QApplication:
     made = make_application()
     apply_theme(made, load_theme("dark"))
     compute.warm_up()  # where kernels have to be compiled, no test meets a session that is busy with it
+    made.findChild(GarbageCollector).freeze()
     return made
 
 

@@ -17,7 +17,7 @@ from gsp_studio.gui.dialogs.question import UnsavedQuestion, is_left
 from gsp_studio.gui.theme import Themed, current_theme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.number_field import WholeNumber
-from gsp_studio.gui.widgets.scrub_plot import curve_pen, make_bare, tint_axes
+from gsp_studio.gui.widgets.scrub_plot import BarePlot, curve_pen, tint_axes
 from gsp_studio.gui.widgets.worded import Worded, word_label, word_tip
 
 if TYPE_CHECKING:
@@ -289,9 +289,8 @@ def _in_words(row: RankRow) -> str:
     )
 
 
-def _plot(title: str) -> pg.PlotWidget:
-    plot = pg.PlotWidget()
-    make_bare(plot, title)
+def _plot(title: str) -> BarePlot:
+    plot = BarePlot(title)
     plot.setAccessibleName(title)
     return plot
 

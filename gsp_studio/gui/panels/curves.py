@@ -21,7 +21,7 @@ from gsp_studio.gui.theme import Themed, current_theme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.curve_overlay import CurveOverlay, RunCourse, course_of, draw_course
 from gsp_studio.gui.widgets.error_curves import ErrorCurves, draw_pieces, faint
-from gsp_studio.gui.widgets.scrub_plot import curve_pen, fit_numbers, make_bare, tint_axes
+from gsp_studio.gui.widgets.scrub_plot import BarePlot, curve_pen, fit_numbers, tint_axes
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Record
@@ -107,9 +107,8 @@ class CurvesPanel(Themed, QWidget):
     def _count(self) -> int:
         return len(self._columns["n_iter"]) if self._columns else 0
 
-    def _plot(self, title: str) -> pg.PlotWidget:
-        plot = pg.PlotWidget()
-        make_bare(plot, title)
+    def _plot(self, title: str) -> BarePlot:
+        plot = BarePlot(title)
         plot.getPlotItem().setLabel("bottom", "iteration")
         plot.viewport().installEventFilter(self)
         plot.setToolTip("Double-click: a branch, the same run with another s from that iteration on")

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QWidget
 
 from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import Themed, current_theme
-from gsp_studio.gui.widgets.scrub_plot import curve_pen, make_bare, tint_axes
+from gsp_studio.gui.widgets.scrub_plot import BarePlot, curve_pen, tint_axes
 
 #: Colours that are told apart on light and on dark grounds, also by people who see fewer (Okabe & Ito).
 COLOURS = ("#0b84d8", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#8a6d00", "#7a52c7")
@@ -41,14 +41,13 @@ class Curve:
         return self.name, self.colour, self.width, self.is_dashed
 
 
-class SpectrumPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
+class SpectrumPlot(Themed, BarePlot):
     """Curves with a legend above them, ranges after the curves; a press or drag of the user emits `bandPicked`."""
 
     bandPicked = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        make_bare(self, "intensity")
+        super().__init__("intensity", parent)
         item = self.getPlotItem()
         item.setContentsMargins(0, _ABOVE, _RIGHT, 4)
         self._legend: pg.LegendItem | None = None

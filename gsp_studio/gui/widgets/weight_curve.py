@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QGraphicsRectItem, QWidget
 from gsp_studio.arrays import Array
 from gsp_studio.core.weighting import FLOOR, Box, Stroke
 from gsp_studio.gui.theme import Themed, current_theme
-from gsp_studio.gui.widgets.scrub_plot import curve_pen, make_bare, tint_axes
+from gsp_studio.gui.widgets.scrub_plot import BarePlot, curve_pen, tint_axes
 
 DRAW, BRUSH, ERASE, RANGE = "draw", "brush", "erase", "range"
 _HARDNESS = 0.5
@@ -36,7 +36,7 @@ class CurveTool:
     diameter: float = 5.0
 
 
-class WeightCurve(Themed, pg.PlotWidget):  # type: ignore[misc]
+class WeightCurve(Themed, BarePlot):
     """Edits weights (1, m) in [0, 1], with the signals of `PaintView`.
 
     The right button lowers weights whatever the tool. `rangeChosen(first, last)` names bands from 0, both included; -1
@@ -49,8 +49,7 @@ class WeightCurve(Themed, pg.PlotWidget):  # type: ignore[misc]
     rangeChosen = Signal(int, int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        make_bare(self, "weight")
+        super().__init__("weight", parent)
         self.tool = CurveTool()
         self.weights: Array = np.zeros((1, 0))
         self._x: Array = np.zeros(0)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from operator import attrgetter
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
-from PySide6.QtGui import QImage, QWheelEvent
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QTimer
+from PySide6.QtGui import QDragEnterEvent, QImage, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox, QTableView, QWidget
 
@@ -40,6 +40,15 @@ def settle() -> None:
         QApplication.sendPostedEvents()
         QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
         QApplication.processEvents()
+
+
+def drag_enter(at: QPoint, what: QMimeData) -> QDragEnterEvent:
+    """Something from elsewhere that is dragged in, to be copied. PySide6 takes a QPointF from 6.12 on, before not."""
+    more = Qt.DropAction.CopyAction, what, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    try:
+        return QDragEnterEvent(QPointF(at), *more)
+    except TypeError:
+        return QDragEnterEvent(at, *more)
 
 
 def question() -> QMessageBox:

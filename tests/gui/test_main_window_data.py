@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
-from handling import greys_of, painted, settle, wait_until
+from handling import drag_enter, greys_of, painted, settle, wait_until
 from PIL import Image
 from PySide6.QtCore import QMimeData, QPoint, QPointF, QSettings, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
@@ -31,7 +31,7 @@ LEFT = Qt.MouseButton.LeftButton
 def drop(window: MainWindow, mime: QMimeData) -> bool:
     """Drag something over the window and let it go; whether the window took it."""
     actions, keys = Qt.DropAction.CopyAction, Qt.KeyboardModifier.NoModifier
-    enter = QDragEnterEvent(QPoint(200, 200), actions, mime, LEFT, keys)
+    enter = drag_enter(QPoint(200, 200), mime)
     enter.ignore()
     QApplication.sendEvent(window, enter)
     if not enter.isAccepted():

@@ -8,9 +8,9 @@ from typing import Any
 import nets
 import numpy as np
 import pytest
-from handling import Listener, change_theme, settle, tile_centre, wait_until
+from handling import Listener, change_theme, drag_enter, settle, tile_centre, wait_until
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
+from PySide6.QtGui import QDropEvent, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QWidget
 
@@ -45,7 +45,7 @@ def drop(widget: QWidget, path: Path) -> None:
     files = QMimeData()
     files.setUrls([QUrl.fromLocalFile(str(path))])
     copy, none = Qt.DropAction.CopyAction, Qt.KeyboardModifier.NoModifier
-    entered = QDragEnterEvent(QPoint(5, 5), copy, files, LEFT, none)
+    entered = drag_enter(QPoint(5, 5), files)
     QApplication.sendEvent(widget, entered)
     assert entered.isAccepted()
     QApplication.sendEvent(widget, QDropEvent(QPointF(5, 5), copy, files, LEFT, none))

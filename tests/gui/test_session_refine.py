@@ -162,6 +162,17 @@ class TestSolution:
         wait_until(lambda: faces.display.shown.is_solved and not faces.basis.is_refining)
         assert faces.display.shown.error <= shown.error
 
+    @pytest.mark.parametrize("is_quick", [True, False])
+    def test_a_locked_basis_image_is_in_each_frame_as_it_was_solved(self, faces: Session, is_quick: bool) -> None:
+        solve_at(faces, 0.8)
+        before = faces.display.shown.sparsities[2]
+        faces.basis._is_quick = is_quick  # of slow data the slider shows projections until it rests
+        heard = Listener(faces, "display.shownChanged")
+        faces.slider.toggle_locked(2)
+        solve_at(faces, 0.9)
+        assert len(heard["shownChanged"]) > 2
+        assert max(abs(shown.sparsities[2] - before) for shown in heard["shownChanged"]) < 1e-5
+
     def test_all_locked_leave_nothing_to_solve(self, faces: Session) -> None:
         faces.slider.lock(dict(enumerate(faces.display.shown.sparsities.tolist())))
         faces.settings.set_sparsity(0.9)

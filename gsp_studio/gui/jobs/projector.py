@@ -135,13 +135,15 @@ class Projector:
     ) -> DisplayedBasis:
         """`show`, or of what is solved that with the lower error, projected to s with its own coefficients.
 
-        A solved point whose target is s is shown as it is.
+        A solved point whose target is s is shown as it is. Where basis images are locked, what is solved goes first,
+        whatever its error: they were locked as it has them.
         """
-        plain = best = self.show(s, s_h)
+        plain = self.show(s, s_h)
+        best = None if self.locked else plain
         for it in solved:
-            found = self._frame_of(it, plain, s_h, best.error)
+            found = self._frame_of(it, plain, s_h, math.inf if best is None else best.error)
             best = best if found is None else found
-        return best
+        return plain if best is None else best
 
     def _frame_of(
         self, it: Iterate | Result | SolvedPoint, plain: DisplayedBasis, s_h: float, most: float

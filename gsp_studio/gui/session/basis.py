@@ -136,7 +136,9 @@ class PinnedBasis(QObject):
         self._scan.postpone()
         self.path.postpone()
         self._rest_timer.stop()
-        if not self._is_quick:
+        if not self._is_quick and self.locked:
+            self.solver.stop()  # locked basis images stay as they have been solved
+        elif not self._is_quick:
             self.solver.drop()
         self._wanted = choice
         glimpse = self._projection.glimpse(choice.params.sparsity)
@@ -151,7 +153,8 @@ class PinnedBasis(QObject):
         params = self._wanted.params
         present = self.path.present if self.refines else None
         point = None if present is None else present.nearest(params.sparsity)
-        solved = tuple(it for it in (point, self.refinement.latest) if it is not None)
+        refined = self.refinement.latest or self.refinement.former
+        solved = tuple(it for it in (point, refined) if it is not None)
         self._projection.request(params.sparsity, params.sparsity_h or 0.0, solved)
 
     def error_at(self, s: float, s_h: float | None) -> float:

@@ -57,6 +57,8 @@ class Refinement(QObject):
         self._began_at = math.nan
         #: The newest iterate; None before there is one.
         self.latest: Iterate | Result | None = None
+        #: That of the run before, where this one began with a projection of it: what is shown until it has an iterate.
+        self.former: Iterate | Result | None = None
 
     def _set_latest(self, it: Iterate | Result | None) -> None:
         was_there, self.latest = self.latest is not None, it
@@ -83,6 +85,7 @@ class Refinement(QObject):
             except ValueError as error:
                 self.failed.emit(*error_texts(error))
                 return
+            self.former = (latest or self.former) if frame.iterations and not is_of_point else None
             self._set_latest(None)
             self._began_at = frame.solved_at
             self._start(runner)
@@ -128,7 +131,7 @@ class Refinement(QObject):
     def drop(self) -> bool:
         """Stop, and forget what is there; whether iterations were under way."""
         was_running = self._cancel()
-        self._runner = self._outcome = self.frame = None
+        self._runner = self._outcome = self.frame = self.former = None
         self._began_at = math.nan
         self._set_latest(None)
         return was_running
@@ -195,10 +198,7 @@ class Refinement(QObject):
         runner, self._outcome, result = self._runner, outcome, outcome.result
         assert runner is not None
         self._set_latest(result or self.latest)
-        steps = [step.change for step in outcome.interventions if isinstance(step.change, Params)]
-        last = steps[-1] if steps else runner.spec.params
-        is_there = _are_targets(self._choice, last.sparsity, last.sparsity_h)
-        if not outcome.error_text and result is not None and not is_there:
+        if not outcome.error_text and result is not None and not _has_led_to(self._choice, runner, outcome):
             self._start(new_continuation(runner.spec, result, self._choice))  # the target moved as it came to rest
             return
         self._late.stop()
@@ -239,6 +239,13 @@ def _refined_frame(it: Iterate | Result, frame: DisplayedBasis, runner: Runner, 
     projected = frame.projected if frame.iterations else frame.error
     shown = replace(shown, baseline=frame.baseline, projected=projected, seeds=frame.seeds)
     return replace(shown, iterations=it.n_iter, is_refining=True)
+
+
+def _has_led_to(choice: RunSettings, runner: Runner, outcome: Outcome) -> bool:
+    """Whether the last targets of a run are those of a choice."""
+    steps = [step.change for step in outcome.interventions if isinstance(step.change, Params)]
+    last = steps[-1] if steps else runner.spec.params
+    return _are_targets(choice, last.sparsity, last.sparsity_h)
 
 
 def _are_targets(choice: RunSettings, s: float, s_h: float | None) -> bool:

@@ -205,6 +205,7 @@ def test_cells_of_vectors_and_of_colours(tmp_path):
     assert np.array_equal(load_dataset(tmp_path / "c.mat", colour="rgb").images(), images / np.float32(255))
 
 
+@pytest.mark.filterwarnings("ignore:The default value for `spmatrix`:DeprecationWarning")  # of SciPy's own reader
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("dtype", [float, bool])
 def test_sparse_arrays_are_full(tmp_path, compressed, dtype):

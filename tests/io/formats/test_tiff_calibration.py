@@ -46,3 +46,46 @@ def test_other_functions_of_imagej_are_told(tmp_path):
     data = gs.load_dataset(tmp_path / "a.tif")
     assert np.allclose(data.images(), TRUE / 65535)
     assert any("not applied: its function is 8 (cf)" in note for note in data.notes)
+
+
+def gdal(path, pages, scale, offset, *, bands=(0,), more=()):
+    """Pages with the metadata of GDAL: a scale and an offset for each of some bands."""
+    with tifffile.TiffWriter(path) as file:
+        for k, page in enumerate(pages):
+            items = "".join(
+                f'<Item name="SCALE" sample="{band}" role="scale">{scale * (k + 1)}</Item>'
+                f'<Item name="OFFSET" sample="{band}" role="offset">{offset}</Item>'
+                for band in bands
+            )
+            text = f"<GDALMetadata>\n{items}</GDALMetadata>"
+            tags = [(42112, "s", 0, text, True), *more]
+            planes = {"planarconfig": "contig"} if page.ndim == 3 else {}
+            file.write(page, photometric="minisblack", metadata=None, extratags=tags, contiguous=False, **planes)
+
+
+def test_scale_and_offset_of_gdal_are_applied_page_by_page(tmp_path):
+    gdal(tmp_path / "a.tif", TRUE.astype(np.int16), 0.25, 8)
+    data = gs.load_dataset(tmp_path / "a.tif")
+    assert np.array_equal(data.images(), 8 + 0.25 * np.array([1, 2, 3])[:, None, None] * TRUE)
+    assert any("as GDAL says: 8 + 0.25 times the stored value" in note for note in data.notes)
+
+
+def test_no_data_of_calibrated_integers_are_missing(tmp_path):
+    stored = TRUE.astype(np.int16)
+    stored[1, 2, 3] = -32768
+    gdal(tmp_path / "a.tif", stored, 0.25, 8, more=[(42113, "s", 0, "-32768", True)])
+    with pytest.raises(gs.DatasetError, match="1 NaN"):
+        gs.load_dataset(tmp_path / "a.tif")
+    images = gs.load_dataset(tmp_path / "a.tif", nonfinite="zero").images()
+    assert images[1, 2, 3] == 0
+    assert np.array_equal(images[0], 8 + 0.25 * TRUE[0])
+
+
+def test_bands_of_gdal_on_unlike_lines_are_told(tmp_path):
+    page = np.moveaxis(TRUE, 0, -1)[np.newaxis].astype(np.int16)
+    gdal(tmp_path / "alike.tif", page, 0.25, 8, bands=(0, 1, 2))
+    assert np.array_equal(gs.load_dataset(tmp_path / "alike.tif").images(), 8 + 0.25 * TRUE)
+    gdal(tmp_path / "a.tif", page, 0.25, 8, bands=(0, 2))
+    data = gs.load_dataset(tmp_path / "a.tif")
+    assert np.allclose(data.images(), TRUE / 32767)
+    assert any("of GDAL not applied: its scales and offsets differ over the bands" in note for note in data.notes)

@@ -314,6 +314,9 @@ def _stored(image: Image.Image, is_deep: bool, note: Note) -> Array:
         image = Image.alpha_composite(black, image).convert("RGB")
         note("transparency put on black")
     values: Array = np.asarray(image)
+    if image.mode == "I;16" and "transparency" in image.info:
+        values = np.where(values == image.info["transparency"], 0, values)
+        note("transparency put on black")
     if image.mode != "RGB" and values.ndim != 2:
         raise DatasetError(f"images of Pillow's mode {image.mode} cannot be read; accepted are grey and colour images")
     return values.astype(np.uint16) if is_deep and values.ndim == 2 else values

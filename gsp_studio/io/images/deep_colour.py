@@ -24,7 +24,7 @@ def is_deep_colour(image: Image.Image, stream: IO[bytes]) -> bool:
     """Whether an image that Pillow has opened and not yet decoded has 16 bits a sample and colours or transparency."""
     if image.format == "PPM":
         return image.mode == "RGB" and _layout(image)[2] > 255
-    if image.format != "PNG" or getattr(image, "n_frames", 1) > 1 or "transparency" in image.info:
+    if image.format != "PNG" or getattr(image, "n_frames", 1) > 1:
         return False
     at = stream.tell()
     stream.seek(24)

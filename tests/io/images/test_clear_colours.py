@@ -59,3 +59,12 @@ def test_a_clear_grey_level_of_sixteen_bits_is_black(tmp_path, clear):
     assert np.allclose(grey, cleared(values, clear, 16)[..., 0], atol=1e-7)
     assert steps == ["transparency put on black", "uint16 divided by 65535"]
     assert look(tmp_path / "a.png").dtype == "uint16"
+
+
+def test_a_clear_colour_of_sixteen_bits_is_black_and_the_others_keep_their_bits(tmp_path):
+    clear = (50000, 1000, 200)
+    values = levels(16, clear)
+    values[1, 1] = (50000, 1000, 201)  # the same in the upper 8 bits
+    colours, steps = read(png(tmp_path / "a.png", 16, RGB, clear, values), "rgb")
+    assert np.allclose(colours, cleared(values, clear, 16), atol=1e-7)
+    assert steps == ["transparency put on black", "uint16 divided by 65535"]

@@ -1,4 +1,4 @@
-"""Images in colour of 16 bits a sample that Pillow would cut to 8: PNG and PPM files."""
+"""Depths that Pillow does not keep: colours of 16 bits in PNG and PPM files, clear levels of 2 and 4 bits in PNG."""
 
 from __future__ import annotations
 
@@ -31,6 +31,16 @@ def is_deep_colour(image: Image.Image, stream: IO[bytes]) -> bool:
     depth, kind = (stream.read(2) + b"\0\0")[:2]
     stream.seek(at)
     return bool(depth == 16 and kind in (2, 4, 6))
+
+
+def widen_clear_level(image: Image.Image) -> None:
+    """Scale the transparent level of a grey PNG file of 2 or 4 bits as Pillow scales its pixels, before it decodes."""
+    tiles: Any = getattr(image, "tile", ())
+    bits = {"L;2": 2, "L;4": 4}.get(str(tiles[0][3])) if image.format == "PNG" and tiles else None
+    clear = image.info.get("transparency")
+    if bits is not None and isinstance(clear, int):
+        top = 2**bits - 1
+        image.info["transparency"] = (clear & top) * (255 // top)
 
 
 def colours(image: Image.Image, stream: IO[bytes], orientation: int, note: Callable[[str], object]) -> Array:

@@ -271,6 +271,7 @@ def _tiff(stream: IO[bytes], file: ImageFile, frames: Sequence[int], note: Note)
 
 def _by_pillow(stream: IO[bytes], file: ImageFile, frames: Sequence[int], note: Note) -> Iterator[Array]:
     with _decode(stream, file) as image:
+        deep_colour.widen_clear_level(image)
         for frame in frames:
             if frame > 0:
                 image.seek(frame)

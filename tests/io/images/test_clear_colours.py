@@ -52,6 +52,16 @@ def levels(depth, clear):
     return values
 
 
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+@pytest.mark.parametrize("is_top", [True, False])
+def test_a_clear_grey_level_of_few_bits_is_black(tmp_path, depth, is_top):
+    clear = 2**depth - 1 if is_top else 1
+    values = levels(depth, (clear,))
+    grey, steps = read(png(tmp_path / "a.png", depth, GREY, [clear], values))
+    assert np.allclose(grey, cleared(values, clear, depth)[..., 0], atol=1e-6)
+    assert "transparency put on black" in steps
+
+
 @pytest.mark.parametrize("clear", [50000, 200])
 def test_a_clear_grey_level_of_sixteen_bits_is_black(tmp_path, clear):
     values = levels(16, (clear,))

@@ -75,6 +75,29 @@ def _layout(image: Image.Image) -> tuple[str, int, int]:
     return str(kind), int(offset), int(args[1]) if isinstance(args, tuple) and isinstance(args[-1], int) else 255
 
 
+def require_declared_values(image: Image.Image, stream: IO[bytes]) -> None:
+    """Raise ValueError for a PGM or PPM file with values above the largest that its header declares: Pillow cuts them.
+
+    Parameters
+    ----------
+    image : Image
+        Opened by Pillow and not yet decoded.
+    stream : binary file
+        Of its bytes; stays where it is.
+    """
+    kind, offset, top = _layout(image) if image.format == "PPM" else ("", 0, 0)
+    if kind != "ppm":
+        return
+    dtype = np.dtype(">u2" if top > 255 else "u1")
+    at = stream.tell()
+    stream.seek(offset)
+    content = stream.read(dtype.itemsize * len(image.getbands()) * image.width * image.height)
+    stream.seek(at)
+    values = np.frombuffer(content, dtype, len(content) // dtype.itemsize)
+    if values.max(initial=0) > top:
+        raise ValueError(f"it has values of up to {values.max()}, and its header declares {top} as the largest")
+
+
 def _ppm(image: Image.Image, stream: IO[bytes]) -> Array:
     (kind, offset, top), count = _layout(image), 3 * image.width * image.height
     stream.seek(offset)

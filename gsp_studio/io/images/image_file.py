@@ -285,6 +285,7 @@ def _by_pillow(stream: IO[bytes], file: ImageFile, frames: Sequence[int], note: 
                 yield deep_colour.colours(image, stream, turn, note)
                 continue
             is_deep = deep_colour.bits(image, stream) == 16
+            deep_colour.require_declared_values(image, stream)
             image.load()
             yield _stored(ImageOps.exif_transpose(image) if turned else image, is_deep, note)
 

@@ -37,6 +37,20 @@ def test_pgm_as_text_and_of_few_levels(tmp_path):
     assert np.allclose(grey, np.array([[0, 5, 10, 15], [15, 10, 5, 0]]) / 15, atol=1e-6)
 
 
+@pytest.mark.parametrize(("kind", "samples"), [("P5", 1), ("P6", 3)])
+@pytest.mark.parametrize("top", [100, 4095])
+def test_values_above_the_largest_that_a_pgm_declares_are_refused(tmp_path, kind, samples, top):
+    values = np.arange(6 * samples) % top
+    dtype = ">u2" if top > 255 else "u1"
+    for name, last in (("a.pgm", top), ("b.pgm", top + 1)):
+        values[-1] = last
+        (tmp_path / name).write_bytes(f"{kind}\n3 2\n{top}\n".encode() + values.astype(dtype).tobytes())
+    assert look(tmp_path / "a.pgm").dtype == ("uint16" if top > 255 else "uint8")
+    assert read(tmp_path / "a.pgm")[0][0, 0] <= 2 / top
+    with pytest.raises(DatasetError, match=r"b\.pgm is damaged .*its header declares"):
+        read(tmp_path / "b.pgm")
+
+
 def test_bits_floats_and_wide_integers(tmp_path):
     Image.fromarray(np.eye(3) > 0).save(tmp_path / "a.png")
     Image.fromarray(np.array([[0.5, 2.5]], np.float32)).save(tmp_path / "b.tif")

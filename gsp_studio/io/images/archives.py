@@ -1,8 +1,8 @@
 """Sources of image files: a folder, a ZIP or a TAR archive, or one file with several frames.
 
 Archives are read in memory, a member at a time; nothing is ever extracted. The name of a member is never a path.
-Links are not followed out of a folder, and not at all in an archive: what a set holds must not depend on what lies
-elsewhere.
+Links are not followed out of a folder, and in an archive only hard links to members before them, which are how TAR
+keeps a file of several names: what a set holds must not depend on what lies elsewhere.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import gzip
 import io
 import lzma
 import os
+import posixpath
 import re
 import tarfile
 import threading
@@ -97,12 +98,24 @@ class Member:
 
 @dataclass(frozen=True)
 class Source:
-    """An open source: its members in any order, how one of them is opened by its name, and how it begins."""
+    """An open source.
+
+    Attributes
+    ----------
+    path : Path
+    inside : tuple of str
+        Names of its members, in any order.
+    opener, partly : callable
+        Open a member by its name, and read its first bytes.
+    unread : tuple of str
+        Names of links and devices in an archive, which are not read.
+    """
 
     path: Path
     inside: tuple[str, ...]
     opener: Callable[[str], IO[bytes]]
     partly: Callable[[str, int], bytes]
+    unread: tuple[str, ...] = ()
 
     def member(self, inside: str) -> Member:
         """The member of that name."""
@@ -154,12 +167,13 @@ def open_source(path: Path) -> Iterator[Source]:
     elif is_archive(path, _head(path)):
         with _damage_named(path), _tar(path) as tar:
             lock = threading.Lock()
-            members = {item.name: item for item in _tar_items(tar, path)}
+            members, unread = _tar_members(tar, path)
             yield Source(
                 path,
                 tuple(members),
                 lambda inside: _tar_member(tar, members[inside], lock, path),
                 lambda inside, size: _tar_head(tar, members[inside], lock, size),
+                tuple(unread),
             )
     else:
         yield _of_files(path, ("",), lambda inside: path.open("rb"))
@@ -308,15 +322,28 @@ class _Item(tarfile.TarInfo):
         return super()._proc_pax(tar)  # type: ignore[misc]
 
 
-def _tar_items(tar: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
+def _tar_members(tar: tarfile.TarFile, path: Path) -> tuple[dict[str, tarfile.TarInfo], list[str]]:
+    """Files by their names, those of hard links among them, and the names of other links and of devices."""
+    members, unread = {}, []
+    files: dict[str, tarfile.TarInfo] = {}  # hidden ones, too, which can have another name
     try:
         for item in tar:
-            if item.isreg() and not _is_hidden(item.name):  # no links, devices, folders
-                yield item
+            target = item if item.isreg() else None
+            if item.islnk():
+                target = files.get(posixpath.normpath(item.linkname))
+            if target is not None:
+                files[posixpath.normpath(item.name)] = target
+            if _is_hidden(item.name) or item.isdir():
+                continue
+            if target is not None:
+                members[item.name] = target
+            else:
+                unread.append(item.name)
     except (MemoryError, PermissionError, tarfile.TarError, EOFError):
         raise
     except Exception as error:  # as for the directory of a ZIP archive; a chain of headers, too, can be endless
         raise DatasetError(f"{path} is a damaged archive ({error or type(error).__name__})") from error
+    return members, [name for name in unread if name not in members]
 
 
 def _tar_head(tar: tarfile.TarFile, item: tarfile.TarInfo, lock: threading.Lock, size: int) -> bytes:

@@ -73,7 +73,7 @@ def scan(source: Source, skips_damaged: bool = False) -> tuple[dict[Member, Head
     DatasetError
         A source without images, or a file that is named like an image and is none.
     """
-    found, skipped = {}, {}
+    found, skipped = {}, dict.fromkeys(source.unread, "")
     is_folder = source.path.is_dir()
     for file in source.members():
         is_out, reason = is_folder and leads_outside(source.path, file.inside), ""

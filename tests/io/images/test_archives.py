@@ -181,6 +181,29 @@ def test_a_name_that_stands_twice_in_a_zip_is_one_image(tmp_path, members):
     assert load_dataset(tmp_path / "x.zip").X.shape[1] == 6
 
 
+def test_hard_links_of_a_tar_are_images_and_other_links_are_told(tmp_path, members):
+    images = list(members.values())
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+
+        def add(name, kind=tarfile.REGTYPE, target="", content=b""):
+            item = tarfile.TarInfo(name)
+            item.type, item.linkname, item.size = kind, target, len(content)
+            archive.addfile(item, io.BytesIO(content))
+
+        add("./a/0.png", content=images[0])
+        add("a/1.png", content=images[1])
+        add("b/2.png", tarfile.LNKTYPE, "a/0.png")
+        add("b/3.png", tarfile.LNKTYPE, "b/2.png")
+        add("b/4.png", tarfile.LNKTYPE, "b/5.png")  # behind it
+        add("b/5.png", content=images[2])
+        add("b/6.png", tarfile.LNKTYPE, "/etc/hostname")
+        add("b/7.png", tarfile.SYMTYPE, "../a/0.png")
+    data = load_dataset(tmp_path / "x.tar")
+    assert tuple(data.names) == ("./a/0.png", "a/1.png", "b/2.png", "b/3.png", "b/5.png")
+    assert np.array_equal(data.images(), pictures(6)[[0, 1, 0, 0, 2]] / np.float32(255))
+    assert any("3 other files skipped: b/4.png, b/6.png, b/7.png" in note for note in data.notes)
+
+
 def test_members_with_holes_are_refused(tmp_path, members):
     write_tar(tmp_path / "x.tar", members)
     name, size = b"hole.png", 1 << 30

@@ -18,6 +18,7 @@ import tarfile
 import threading
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -109,6 +110,8 @@ class Source:
         Open a member by its name, and read its first bytes.
     unread : tuple of str
         Names of links and devices in an archive, which are not read.
+    replaced : tuple of str
+        Names of members of an archive of which a later one is read, one each.
     """
 
     path: Path
@@ -116,6 +119,7 @@ class Source:
     opener: Callable[[str], IO[bytes]]
     partly: Callable[[str, int], bytes]
     unread: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
 
     def member(self, inside: str) -> Member:
         """The member of that name."""
@@ -158,22 +162,25 @@ def open_source(path: Path) -> Iterator[Source]:
         yield replace(in_folder(path), inside=tuple(_walk(path)))
     elif _head(path).startswith(b"PK") and zipfile.is_zipfile(path):
         with _damage_named(path), _zip(path) as archive:
+            names = list(_zip_names(archive))
             yield Source(
                 path,
-                tuple(dict.fromkeys(_zip_names(archive))),
+                tuple(dict.fromkeys(names)),
                 lambda inside: _zip_member(archive, inside, path),
                 lambda inside, size: _zip_head(archive, inside, size, path),
+                replaced=_replaced(names),
             )
     elif is_archive(path, _head(path)):
         with _damage_named(path), _tar(path) as tar:
             lock = threading.Lock()
-            members, unread = _tar_members(tar, path)
+            members, unread, replaced = _tar_members(tar, path)
             yield Source(
                 path,
                 tuple(members),
                 lambda inside: _tar_member(tar, members[inside], lock, path),
                 lambda inside, size: _tar_head(tar, members[inside], lock, size),
-                tuple(unread),
+                unread,
+                replaced,
             )
     else:
         yield _of_files(path, ("",), lambda inside: path.open("rb"))
@@ -322,9 +329,11 @@ class _Item(tarfile.TarInfo):
         return super()._proc_pax(tar)  # type: ignore[misc]
 
 
-def _tar_members(tar: tarfile.TarFile, path: Path) -> tuple[dict[str, tarfile.TarInfo], list[str]]:
-    """Files by their names, those of hard links among them, and the names of other links and of devices."""
-    members, unread = {}, []
+def _tar_members(
+    tar: tarfile.TarFile, path: Path
+) -> tuple[dict[str, tarfile.TarInfo], tuple[str, ...], tuple[str, ...]]:
+    """Files by their names, those of hard links among them, and `Source.unread` and `Source.replaced`."""
+    found, unread = [], []
     files: dict[str, tarfile.TarInfo] = {}  # hidden ones, too, which can have another name
     try:
         for item in tar:
@@ -336,14 +345,15 @@ def _tar_members(tar: tarfile.TarFile, path: Path) -> tuple[dict[str, tarfile.Ta
             if _is_hidden(item.name) or item.isdir():
                 continue
             if target is not None:
-                members[item.name] = target
+                found.append((item.name, target))
             else:
                 unread.append(item.name)
     except (MemoryError, PermissionError, tarfile.TarError, EOFError):
         raise
     except Exception as error:  # as for the directory of a ZIP archive; a chain of headers, too, can be endless
         raise DatasetError(f"{path} is a damaged archive ({error or type(error).__name__})") from error
-    return members, [name for name in unread if name not in members]
+    members = dict(found)
+    return members, tuple(name for name in unread if name not in members), _replaced([name for name, _ in found])
 
 
 def _tar_head(tar: tarfile.TarFile, item: tarfile.TarInfo, lock: threading.Lock, size: int) -> bytes:
@@ -364,6 +374,11 @@ def _tar_member(tar: tarfile.TarFile, item: tarfile.TarInfo, lock: threading.Loc
     if len(content) < item.size:
         raise DatasetError(f"{item.name} in {path} is truncated")
     return io.BytesIO(content)
+
+
+def _replaced(names: list[str]) -> tuple[str, ...]:
+    """Names that stand again behind others, each as often as it does."""
+    return tuple(name for name, count in Counter(names).items() for _ in range(count - 1))
 
 
 def _is_hidden(name: str) -> bool:

@@ -172,13 +172,26 @@ def test_other_members_are_looked_at_and_not_decompressed(tmp_path, members, mon
     assert set(read) == set(members)
 
 
-def test_a_name_that_stands_twice_in_a_zip_is_one_image(tmp_path, members):
-    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
-        for name, content in [*members.items(), *members.items()]:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                archive.writestr(name, content)
-    assert load_dataset(tmp_path / "x.zip").X.shape[1] == 6
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_name_that_stands_twice_in_an_archive_is_one_image_and_told(tmp_path, members, kind):
+    (first, old), (second, new), *_ = members.items()
+    path = tmp_path / f"x.{kind}"
+    write_tar(path, members)
+    with tarfile.open(path, "a") if kind == "tar" else zipfile.ZipFile(path, "w") as archive:
+        for name, content in [*(members.items() if kind == "zip" else ()), (first, new), (second, old), (first, old)]:
+            if kind == "tar":
+                item = tarfile.TarInfo(name)
+                item.size = len(content)
+                archive.addfile(item, io.BytesIO(content))
+            else:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    archive.writestr(name, content)
+    data = load_dataset(path)
+    images = dict(zip(data.names, data.images(), strict=True))
+    assert len(images) == 6
+    assert np.array_equal(images[first], images[second])  # the last of each
+    assert f"3 images left out, as a later member has the same name: {first}, {first}, {second}" in data.notes
 
 
 def test_hard_links_of_a_tar_are_images_and_other_links_are_told(tmp_path, members):

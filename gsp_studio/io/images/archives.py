@@ -162,13 +162,14 @@ def open_source(path: Path) -> Iterator[Source]:
         yield replace(in_folder(path), inside=tuple(_walk(path)))
     elif _head(path).startswith(b"PK") and zipfile.is_zipfile(path):
         with _damage_named(path), _zip(path) as archive:
-            names = list(_zip_names(archive))
+            found = list(_zip_members(archive))
+            infos = dict(found)
             yield Source(
                 path,
-                tuple(dict.fromkeys(names)),
-                lambda inside: _zip_member(archive, inside, path),
-                lambda inside, size: _zip_head(archive, inside, size, path),
-                replaced=_replaced(names),
+                tuple(infos),
+                lambda inside: _zip_member(archive, infos[inside], inside, path),
+                lambda inside, size: _zip_head(archive, infos[inside], inside, size, path),
+                replaced=_replaced([name for name, _ in found]),
             )
     elif is_archive(path, _head(path)):
         with _damage_named(path), _tar(path) as tar:
@@ -241,21 +242,23 @@ def _zip(path: Path) -> zipfile.ZipFile:
         raise DatasetError(f"{path} is a damaged archive ({error})") from error
 
 
-def _zip_names(archive: zipfile.ZipFile) -> Iterator[str]:
-    for info in archive.infolist():
-        if info.filename and not info.is_dir() and not _is_hidden(info.filename):
-            yield info.filename
+def _zip_members(archive: zipfile.ZipFile) -> Iterator[tuple[str, zipfile.ZipInfo]]:
+    """Files and their names, in which "\\" parts folders where no name has "/", and none leads upwards."""
+    infos = archive.infolist()
+    is_of_windows = not any("/" in info.filename or ".." in info.filename.split("\\") for info in infos)
+    for info in infos:
+        name = info.filename.replace("\\", "/") if is_of_windows else info.filename
+        if name and not name.endswith("/") and not _is_hidden(name):
+            yield name, info
 
 
-def _zip_info(archive: zipfile.ZipFile, inside: str, path: Path) -> zipfile.ZipInfo:
-    info = archive.getinfo(inside)
+def _require_open(info: zipfile.ZipInfo, inside: str, path: Path) -> None:
     if info.flag_bits & 1:
         raise DatasetError(f"{inside} in {path} is encrypted; unpack the archive to open it")
-    return info
 
 
-def _zip_head(archive: zipfile.ZipFile, inside: str, size: int, path: Path) -> bytes:
-    info = _zip_info(archive, inside, path)
+def _zip_head(archive: zipfile.ZipFile, info: zipfile.ZipInfo, inside: str, size: int, path: Path) -> bytes:
+    _require_open(info, inside, path)
     try:
         with archive.open(info) as stream:
             return stream.read(size)
@@ -265,8 +268,8 @@ def _zip_head(archive: zipfile.ZipFile, inside: str, size: int, path: Path) -> b
         raise DatasetError(f"{inside} in {path} is damaged ({error})") from error
 
 
-def _zip_member(archive: zipfile.ZipFile, inside: str, path: Path) -> IO[bytes]:
-    info = _zip_info(archive, inside, path)
+def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, inside: str, path: Path) -> IO[bytes]:
+    _require_open(info, inside, path)
     where = f"{inside} in {path}"
     if info.file_size > min(_LARGEST_MEMBER, DEFLATE_MOST * info.compress_size + 64):
         raise DatasetError(f"{where} declares {in_units(info.file_size)}, more than it can hold")

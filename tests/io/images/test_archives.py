@@ -98,6 +98,34 @@ def test_names_that_lead_outside_are_only_names(tmp_path, members):
     assert sorted(os.listdir(tmp_path / "in")) == ["x.tar", "x.zip"]
 
 
+def zip_of_windows(path, members):
+    """A ZIP archive whose names have a backslash between folders, as some programs of Windows write them."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            item = zipfile.ZipInfo("x")
+            item.filename = name
+            archive.writestr(item, content)
+
+
+def test_backslashes_part_folders_where_an_archive_has_no_other(tmp_path, members):
+    named = {name.replace("/", "\\"): content for name, content in members.items()}
+    zip_of_windows(tmp_path / "x.zip", {"a\\": b"", **named, "__MACOSX\\._a.png": b"x", "a\\notes.txt": b"hello"})
+    data = load_dataset(tmp_path / "x.zip")
+    assert data.labels == ("a",) * 3 + ("b",) * 3
+    assert data.names[0] == "a/image 0.png"
+    assert np.array_equal(data.images(), pictures(6)[[0, 2, 4, 1, 3, 5]] / np.float32(255))
+    assert any("1 other file skipped: a/notes.txt" in note for note in data.notes)
+
+
+@pytest.mark.skipif(os.sep != "/", reason="Windows has no names with a backslash in them")
+def test_a_backslash_is_a_letter_beside_a_slash_and_no_way_upwards(tmp_path, members):
+    named = {name.replace("/", "\\"): content for name, content in members.items()}
+    zip_of_windows(tmp_path / "mixed.zip", {**named, "c/image 6.png": members["a/image 0.png"]})
+    assert "a\\image 0.png" in load_dataset(tmp_path / "mixed.zip").names
+    zip_of_windows(tmp_path / "up.zip", {**named, "..\\up.png": b"x", "a\\..\\..\\up.png": members["a/image 0.png"]})
+    assert not any("../" in name or name.startswith("..") for name in load_dataset(tmp_path / "up.zip").names)
+
+
 def test_a_zip_that_lies_about_a_size(tmp_path):
     content = png(np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8))
     write_zip(tmp_path / "x.zip", {"a.png": content, "b.png": content})

@@ -133,6 +133,28 @@ def test_an_animation_is_a_data_set(tmp_path):
         load_dataset(tmp_path / "cut.gif")
 
 
+@pytest.mark.parametrize(("head", "row"), [(b"P5\n# a film\n7 9\n255\n", 7), (b"P6 7 9 4095\n", 42), (b"P4\n7 9\n", 1)])
+def test_pictures_behind_the_first_of_a_pgm_are_told(tmp_path, head, row):
+    rows = np.random.default_rng(0).integers(0, 16, (4, 9 * row), np.uint8)  # of 16 bits: up to 3855
+    for k in range(3):
+        films = (head + rows[j].tobytes() for j in range(k, k + (1 if k == 2 else 2)))
+        (tmp_path / f"{k}.pgm").write_bytes(b"".join(films) + b"\n")
+    data = load_dataset(tmp_path)
+    assert data.X.shape[1] == 3
+    assert "the first of 2 pictures in a file is read, in 2 of 3 files: 0.pgm, 1.pgm" in data.notes
+    with pytest.raises(DatasetError, match=r"holds 1 image .*the first of 2 pictures in a file is read"):
+        load_dataset(tmp_path / "0.pgm")
+
+
+def test_pictures_behind_the_first_of_a_jpeg_are_told(tmp_path):
+    first, *rest = (Image.fromarray(image).convert("RGB") for image in pictures(3))
+    for k in range(2):
+        first.save(tmp_path / f"{k}.jpg", "MPO", save_all=True, append_images=rest)
+    data = load_dataset(tmp_path)
+    assert data.X.shape[1] == 2
+    assert "the first of 3 pictures in a file is read" in data.notes
+
+
 def test_content_decides_not_the_name(tmp_path):
     image = Image.fromarray(pictures(1)[0])
     image.save(tmp_path / "a.jpg", format="PNG")

@@ -78,7 +78,8 @@ def _of_imagej(page: Any) -> Calibration | None:
         return None
     offset, scale = _number(meta.get("c0")), _number(meta.get("c1"))
     if function != _STRAIGHT:
-        return Calibration(source="ImageJ", unusable=f"its function is {function} (cf); accepted is 0, a straight line")
+        told = f"its function is {str(function)[:20]} (cf); accepted is 0, a straight line"
+        return Calibration(source="ImageJ", unusable=told)
     if offset is None or scale is None:
         return Calibration(source="ImageJ", unusable="its coefficients c0 and c1 are no numbers")
     return Calibration(scale, offset, "ImageJ")
@@ -89,7 +90,7 @@ def _of_gdal(page: Any) -> Calibration | None:
     return _of_bands(text, int(page.samplesperpixel)) if isinstance(text, str) else None
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def _of_bands(text: str, bands: int) -> Calibration | None:
     """The calibration that GDAL's metadata declare for all bands of a page; None where they declare none."""
     try:
@@ -104,7 +105,7 @@ def _of_bands(text: str, bands: int) -> Calibration | None:
         number, sample = _number(item.text), _number(item.get("sample"))
         if number is None or sample is None:
             return Calibration(source="GDAL", unusable=f"its {item.get('role')} is no number, or that of no band")
-        if sample in range(bands):
+        if 0 <= sample < bands:
             lines[int(sample)][item.get("role") == "offset"] = number
     if any(line != lines[0] for line in lines):
         return Calibration(source="GDAL", unusable="its scales and offsets differ over the bands")

@@ -14,7 +14,7 @@ from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.images.resize import resize_image
 from gsp_studio.io.patches import places_of
-from gsp_studio.io.pixels import read_grey
+from gsp_studio.io.pixels import marked, read_grey
 from gsp_studio.io.steps import (
     Background,
     Bin,
@@ -118,8 +118,7 @@ def _kept(path: str, shape: tuple[int, ...]) -> Array:
 
 @lru_cache(maxsize=4)  # images that stay in their file come block by block
 def _mask(path: str, stamp: int) -> Array:
-    keep: Array = read_grey(Path(path)) != 0
-    return keep
+    return marked(read_grey(Path(path)), path)
 
 
 def _axes(per: Per, values: Array) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 from gsp_studio.arrays import Array
 from gsp_studio.io.arrangement import Hints
 from gsp_studio.io.axes import MOST, Axis, declared
+from gsp_studio.io.coordinate_names import bare_name, coordinate_name
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry
 
 #: Names of numbers of rows and columns, and of pairs of these, without separators.
@@ -33,30 +34,6 @@ _SPECTRAL_NAMES = (
     "m/z",
 )
 _SPECTRAL_UNITS = ("eV", "keV", "cm⁻¹", "Hz", "GHz", "THz", "s", "ms")
-#: Names of arrays that are the coordinates of bands, without separators: their axis and the unit that the name says.
-_COORDINATES = {
-    **dict.fromkeys(("wavelength", "wavelengths", "wl", "wls", "lambda", "lambdas", "bandcenters"), ("Wavelength", "")),
-    **dict.fromkeys(("wavelengthnm", "wavelengthsnm", "wlnm"), ("Wavelength", "nm")),
-    **dict.fromkeys(("wavelengthum", "wavelengthsum"), ("Wavelength", "µm")),
-    **dict.fromkeys(("wavenumber", "wavenumbers"), ("Wavenumber", "")),
-    **dict.fromkeys(("ramanshift", "ramanshifts"), ("Raman shift", "")),
-    **dict.fromkeys(("energy", "energies", "energyaxis"), ("Energy", "")),
-    **dict.fromkeys(("energyev", "energiesev"), ("Energy", "eV")),
-    **dict.fromkeys(("energykev", "energieskev"), ("Energy", "keV")),
-    **dict.fromkeys(("frequency", "frequencies"), ("Frequency", "")),
-    **dict.fromkeys(("mz", "masses"), ("m/z", "")),
-}
-
-
-def coordinate_name(name: str) -> tuple[str, str] | None:
-    """Axis name and unit that the name of an array of coordinates says; None for another array."""
-    return _COORDINATES.get(_plain(name))
-
-
-def _plain(name: str) -> str:
-    """The last part of an array's name in lower case, without separators."""
-    last = name.replace(".", "/").rpartition("/")[2]
-    return "".join(c for c in last.lower() if c.isalnum())
 
 
 def axis_beside(
@@ -140,7 +117,7 @@ def _size_beside(
     beside = [one for one in entries if one.key.rpartition("/")[0] == folder and one is not images and not one.kind]
     found: dict[str, tuple[int, str]] = {}
     for entry in beside:
-        name = _plain(entry.key)
+        name = bare_name(entry.key)
         count = math.prod(entry.shape)
         if entry.dtype.kind not in "iuf" or not 1 <= count <= 3 or name not in _SIZES:
             continue

@@ -11,7 +11,7 @@ import numpy as np
 from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import Dataset, DatasetError
 from gsp_studio.io.formats.text_table import SUFFIXES, list_arrays, read_array
-from gsp_studio.io.images.image_file import read_image
+from gsp_studio.io.images.image_file import look, read_image
 from gsp_studio.io.paths import check_regular
 
 #: Bytes of a list of numbers as text, at most.
@@ -95,14 +95,37 @@ def read_mask(path: str | os.PathLike[str], dataset: Dataset) -> Array:
     Raises
     ------
     DatasetError
-        As for `read_pixels`.
+        As for `read_pixels`, or NaN.
     """
     values = read_grey(Path(path))
     if values.shape == dataset.X.shape:
-        entries: Array = values != 0
-        return entries
-    missing = read_pixels(path, dataset) != 0
+        return marked(values, path)
+    missing = marked(read_pixels(path, dataset), path)
     return np.repeat(missing[:, None], dataset.X.shape[1], axis=1)
+
+
+def marked(values: Array, path: str | os.PathLike[str]) -> Array:
+    """Where a mask is not 0.
+
+    Parameters
+    ----------
+    values : ndarray
+    path : path-like
+        Of the file that they come from, for the message.
+
+    Returns
+    -------
+    ndarray of bool, of the same shape
+
+    Raises
+    ------
+    DatasetError
+        For NaN, which is neither 0 nor a mark: such are the empty cells of a table.
+    """
+    if np.isnan(values).any():
+        raise DatasetError(f"{path} holds NaN or empty cells; accepted in a mask are numbers, 0 where it marks nothing")
+    marks: Array = values != 0
+    return marks
 
 
 def read_entry_weights(path: str | os.PathLike[str], dataset: Dataset) -> Array:
@@ -145,13 +168,17 @@ def read_grey(path: Path) -> Array:
     Raises
     ------
     DatasetError
-        A file that cannot be read.
+        A file that cannot be read, or of several images.
     """
     check_regular(path, DatasetError)
     if path.suffix.lower() in SUFFIXES:
         return _read_table(path)
     if path.suffix.lower() != ".npy":
-        return read_image(path, note=lambda text: None)
+        picture = read_image(path, note=lambda text: None)
+        header = look(path)
+        if header is not None and header.frames > 1:
+            raise DatasetError(f"{path} holds {header.frames} images; accepted is one, which counts for all images")
+        return picture
     try:
         mapped: Any = np.load(path, mmap_mode="r", allow_pickle=False)  # refuses more than the file holds
         values = np.array(mapped) if isinstance(mapped, np.ndarray) else mapped

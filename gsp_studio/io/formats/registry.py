@@ -292,6 +292,7 @@ FORMATS = _Table(
             text_table.read_array,
             names=text_table.names,
             labels=text_table.labels,
+            axes=text_table.axes,
         ),
     }
 )

@@ -108,12 +108,15 @@ class Dialect:
 
     @property
     def label(self) -> int | None:
-        """The column of labels: one that its name says to be that, else the one of texts."""
-        for column, name in enumerate(self.names):
-            is_outer = column in (0, self.columns - 1)
-            if name in LABELS and (name != "y" or (is_outer and "x" not in self.names)):
-                return column
-        return None
+        """The column of labels: the first that its name says to be that."""
+        return next(iter(self.labels), None)
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """All columns that their names say to be labels."""
+        outer = (0, self.columns - 1)
+        named = ((column, name) for column, name in enumerate(self.names) if name in LABELS)
+        return tuple(c for c, name in named if name != "y" or (c in outer and "x" not in self.names))
 
     @property
     def may_be_index(self) -> bool:
@@ -165,7 +168,7 @@ def deduce(lines: Sequence[Line], comment: str, separator: str | None) -> Dialec
             if separator is not None or len(lines) < 2:
                 raise
             continue
-        if all(len(row) > 1 and not row[-1] for row in rows[len(rows) // 2 :]):
+        if _end_in_separators(rows):
             rows = [row[:-1] if len(row) > 1 and not row[-1] else row for row in rows]
         for style in _STYLES_OF_COMMAS if one == "," else _STYLES:
             found = _fits([number for number, _ in lines], rows, Dialect(one, Style(*style), 0))
@@ -173,6 +176,14 @@ def deduce(lines: Sequence[Line], comment: str, separator: str | None) -> Dialec
                 _require_plain(lines, rows, found)
                 return found if found.names or not comment else _named(found, comment)
     raise DatasetError(_culprit(lines, separator))
+
+
+def _end_in_separators(rows: list[list[str]]) -> bool:
+    """Whether lines have a separator behind their last cell, and no column there that is named or has a value."""
+    late = rows[len(rows) // 2 :]
+    return all(len(row) > 1 and not row[-1] for row in late) and not any(
+        row[-1] for row in rows if len(row) == len(late[-1])
+    )
 
 
 def _fits(numbers: list[int], rows: list[list[str]], plain: Dialect) -> Dialect | None:

@@ -18,8 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from gsp_studio.arrays import Array
+from gsp_studio.io.axes import MOST, Axis, declared
+from gsp_studio.io.coordinate_names import coordinate_name
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.formats.array_entry import ArrayEntry
+from gsp_studio.io.formats.array_entry import ArrayEntry, DeclaredAxes
 from gsp_studio.io.formats.table_dialect import Dialect, Line, deduce, not_a_number
 from gsp_studio.io.memory import require_memory
 
@@ -47,6 +49,7 @@ class _Table:
     labels: tuple[str, ...] | None
     names: tuple[str, ...] | None
     notes: tuple[str, ...]
+    rows: Axis | None
 
 
 def is_table(path: Path, head: bytes) -> bool:
@@ -80,6 +83,12 @@ def labels(path: Path, entry: ArrayEntry) -> tuple[str, ...] | None:
 def names(path: Path, entry: ArrayEntry) -> tuple[str, ...] | None:
     """The column of texts that differ in each row, where there is one."""
     return _table_of(path).names
+
+
+def axes(path: Path, entry: ArrayEntry) -> DeclaredAxes:
+    """The axis of the rows, where their first column says it."""
+    rows = _table_of(path).rows
+    return ((), ()) if rows is None else ((rows, None), ())
 
 
 def _table_of(path: Path) -> _Table:
@@ -176,7 +185,7 @@ def _lines(path: Path, encoding: str, comments: list[str]) -> Iterator[Line]:
 
 def _rows(path: Path, encoding: str, dialect: Dialect) -> _Table:
     header = {*dialect.header}
-    aside = [c for c in {*dialect.texts, dialect.label} if c is not None]
+    aside = sorted({*dialect.texts, *dialect.labels})
     pixels = [c for c in range(dialect.columns) if c not in aside]
     values, beside = array("d"), {c: [] for c in aside}  # type: ignore[var-annotated]
     known: dict[str, str] = {}  # texts are kept once
@@ -228,9 +237,15 @@ def _arrange(
         first, last = (f"{value:.0f}" for value in (matrix[0, 0], matrix[-1, 0]))
         notes.append(f"column 1, {first} to {last}, numbers the rows and is left out")
         matrix = matrix[:, 1:]
+    rows = _axis_of_rows(matrix, pixels, dialect)
+    if rows is not None:
+        first, last = (f"{value:g}" for value in (matrix[0, 0], matrix[-1, 0]))
+        notes.append(f"column 1, {dialect.names[0]}, {first} to {last}, is the axis of the rows")
+        matrix = matrix[:, 1:]
     label, name = dialect.label, None
+    notes += [f"column {c + 1}, {dialect.names[c]}, labels them, too, and is left out" for c in dialect.labels[1:]]
     for column in dialect.texts:
-        if column == label:
+        if column in dialect.labels:
             continue
         is_name = len(set(beside[column])) == len(beside[column])
         if is_name and name is None:
@@ -247,7 +262,20 @@ def _arrange(
         None if label is None else tuple(beside[label]),
         None if name is None else tuple(beside[name]),
         tuple(notes),
+        rows,
     )
+
+
+def _axis_of_rows(matrix: Array, pixels: list[int], dialect: Dialect) -> Axis | None:
+    """The axis of the rows, if the first column is named as one, as in tables of spectra, and only rises or falls."""
+    said = coordinate_name(dialect.names[0]) if dialect.names else None
+    if said is None or pixels[0] != 0 or len(pixels) < 2 or not 2 < len(matrix) <= MOST:
+        return None
+    values = matrix[:, 0]
+    if not (np.all(np.diff(values) > 0) or np.all(np.diff(values) < 0)):  # NaN is neither
+        return None
+    axis, _ = declared("band", len(values), name=said[0], unit=said[1], values=values)
+    return axis
 
 
 def _is_index(column: Array, has_name: bool) -> bool:

@@ -122,6 +122,53 @@ def test_an_index_and_labels_as_pandas_writes_them(tmp_path, place):
     assert data.labels == tuple("abcabc")
 
 
+@pytest.mark.parametrize(
+    ("title", "name", "unit"),
+    [
+        ("wavelength", "Wavelength", ""),
+        ("Wavelength [um]", "Wavelength", "µm"),
+        ("Raman shift (cm-1)", "Raman shift", "cm⁻¹"),
+    ],
+)
+@pytest.mark.parametrize("step", [2.0, -2.0])
+def test_wavelengths_beside_spectra_are_their_axis(tmp_path, title, name, unit, step):
+    """A column a spectrum: the first one is no image."""
+    at = 500 + step * np.arange(len(VALUES))
+    lines = [f"{x},{','.join(map(str, row))}" for x, row in zip(at, VALUES, strict=True)]
+    data = opened(tmp_path, [",".join([title, *P]), *lines])
+    assert np.array_equal(data.X.T, VALUES)
+    assert data.notes == (f"column 1, {title.lower()}, {at[0]:g} to {at[-1]:g}, is the axis of the rows",)
+    [axis] = [axis for axis in data.axes if axis.dimension == "band"]
+    assert (axis.name, axis.unit) == (name, unit)
+    np.testing.assert_allclose(axis.coordinates(len(at)), at)
+
+
+def test_a_column_called_wavelength_that_goes_up_and_down_is_a_pixel(tmp_path):
+    data = opened(tmp_path, ["wavelength,b,c,d", "1,2,3,4", "5,6,7,8", "2,3,4,5"], image_shape=(2, 2))
+    assert data.X[0].tolist() == [1, 5, 2]
+
+
+def test_a_second_column_of_labels_is_no_pixel(tmp_path):
+    lines = [f"{k % 2},{k % 3},{','.join(map(str, row))}" for k, row in enumerate(VALUES)]
+    data = opened(tmp_path, [",".join(["label", "class", *P]), *lines])
+    assert np.array_equal(data.X.T, VALUES)
+    assert data.labels[:3] == ("0", "1", "0")
+    assert data.notes == ("column 2, class, labels them, too, and is left out",)
+
+
+def test_a_last_column_without_values_is_one_where_it_has_a_name(tmp_path):
+    lines = [",".join(map(str, row[:-1])) + "," for row in VALUES]
+    assert opened(tmp_path, lines, image_shape=(3, 5)).X.shape[0] == 15
+    data = opened(tmp_path, [",".join(P), *lines], nonfinite="zero")
+    assert np.array_equal(data.X.T[:, :-1], VALUES[:, :-1])
+    assert not data.X[-1].any()
+
+
+def test_rows_of_empty_cells_are_missing_values(tmp_path):
+    data = opened(tmp_path, [",".join("1" * 16), *[",".join([""] * 16)] * 5], nonfinite="zero")
+    assert data.X.sum(axis=0).tolist() == [16, 0, 0, 0, 0, 0]
+
+
 def test_texts_name_or_label_the_images(tmp_path):
     marked = [f"{row},{'ab'[k % 2]}" for k, row in enumerate(ROWS)]
     data = opened(tmp_path, marked)

@@ -208,10 +208,11 @@ def require_several(found: Peek) -> None:
     """Raise DatasetError where a source and its steps give one image: it says how that is cut into patches."""
     if found.is_one:
         height, width = found.image_shape
-        raise DatasetError(
+        told = (
             f"{found.path} holds 1 image of {height} x {width}; a factorization needs at least 2: open the folder that "
             f"holds your images, or add {CUT}, as {argument_of(proposed_patches(found.image_shape))}"
         )
+        raise DatasetError("; ".join((told, *found.notes)))
 
 
 def subset_of(subset: tuple[int, int, int] | None, count: int, where: str) -> range:

@@ -17,9 +17,9 @@ _MOST_PAGES = 1 << 19
 _MOST_ENTRIES = 4096
 #: Bytes that the value of one tag may take here.
 _MOST_BYTES = 1 << 24
-#: Tags on which the meaning of pixels depends: size, type, compression, colour, orientation, strips and tiles.
+#: Tags on which the meaning of pixels depends: size, type, compression, colour, orientation, strips, tiles, and GDAL's.
 _LAYOUT = frozenset([*range(254, 260), 262, 266, 274, 277, 278, 284, 292, 293, 317, 320, 322, 323, 332, 338, 339])
-_LAYOUT |= {347, 512, 513, 514, 519, 520, 521, 529, 530, 532, 32997, 32998, 42113}
+_LAYOUT |= {347, 512, 513, 514, 519, 520, 521, 529, 530, 532, 32997, 32998, 42112, 42113}
 _STARTS, _SIZES = (273, 324), (279, 325)
 #: Bytes of each type of the format.
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}

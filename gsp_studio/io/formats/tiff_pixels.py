@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gsp_studio.arrays import Array
+from gsp_studio.io.formats.tiff_calibration import Calibration, calibration_of
 from gsp_studio.io.formats.tiff_colours import (
     Unreadable,
     is_subsampled,
@@ -118,15 +119,22 @@ def pixel_format(page: Any) -> PixelFormat:
         else f"{'uint' if page.dtype.kind in 'bu' else page.dtype.name[:-1].rstrip('0123456789')}{bits}"
     )
     said = list(samples.said)
-    dtype = _type_of_values(page, samples, bits)
     if samples.photometric == _WHITE_IS_ZERO:
         said.append(
             "0 is white: turned round"
             if _has_white(page.dtype)
             else f"0 is white by its tag, which {stored} values have no largest one for: as stored"
         )
-    if dtype.kind == "f" and page.dtype.kind == "u" and samples.photometric not in (_PALETTE,):
-        said.append(f"uint{bits} divided by {2**bits - 1}")
+    calibration = _calibration(page, samples)
+    if calibration.said:
+        said.append(calibration.said)
+    if calibration.is_applied:
+        dtype = _calibrated(page)
+        stored = dtype.name  # on no full scale any more
+    else:
+        dtype = _type_of_values(page, samples, bits)
+        if dtype.kind == "f" and page.dtype.kind == "u" and samples.photometric != _PALETTE:
+            said.append(f"uint{bits} divided by {2**bits - 1}")
     if samples.alpha is not None:
         said.append("transparency put on black")
     orientation = _orientation(page)
@@ -134,7 +142,8 @@ def pixel_format(page: Any) -> PixelFormat:
         said.append("turned upright as its orientation says")
     no_data = _no_data(page)
     if no_data is not None:
-        said.append(f"values of {no_data:g} mean no data: {'taken as NaN' if page.dtype.kind == 'f' else 'as stored'}")
+        has_nan = page.dtype.kind == "f" or calibration.is_applied
+        said.append(f"values of {no_data:g} mean no data: {'taken as NaN' if has_nan else 'as stored'}")
     is_colour = samples.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _MASK)
     if samples.photometric == _CIELAB and samples.own == 1:
         is_colour = False
@@ -174,9 +183,13 @@ def pixels(page: Any, raw: Array) -> Array:
     """
     samples, bits = _samples(page), _bits(page)
     values = raw[..., 0].transpose(1, 2, 3, 0) if page.shaped[0] > 1 else raw[0]  # slice, y, x, sample
-    no_data = _no_data(page)
+    no_data, calibration = _no_data(page), _calibration(page, samples)
+    stored = values
+    if calibration.is_applied:
+        values = (calibration.offset + calibration.scale * stored.astype(np.float64)).astype(_calibrated(page))
     if no_data is not None and values.dtype.kind == "f":
-        values = np.where(values == values.dtype.type(no_data), values.dtype.type(np.nan), values)
+        marked = stored == (stored.dtype.type(no_data) if stored.dtype.kind == "f" else no_data)
+        values = np.where(marked, values.dtype.type(np.nan), values)
     own = values[..., : samples.own + samples.bands - 1] if samples.alpha is None else _without(values, samples)
     made = _CONVERSIONS.get(samples.photometric, _as_it_is)(page, own, bits)
     if samples.alpha is not None and not samples.is_associated:
@@ -253,6 +266,15 @@ def _type_of_values(page: Any, samples: _Samples, bits: int) -> np.dtype[Any]:
         return np.dtype(np.uint8 if bits in (2, 4) else np.float32)
     native: np.dtype[Any] = page.dtype.newbyteorder("=")
     return native
+
+
+def _calibration(page: Any, samples: _Samples) -> Calibration:
+    return calibration_of(page, samples.photometric == _BLACK_IS_ZERO and samples.alpha is None)
+
+
+def _calibrated(page: Any) -> np.dtype[Any]:
+    """Type of calibrated values: of single precision, unless the stored ones have more."""
+    return np.dtype(np.float64 if page.dtype.itemsize == 8 else np.float32)
 
 
 def _widen(values: Array, bits: int) -> Array:

@@ -1,8 +1,8 @@
 """Sources of image files: a folder, a ZIP or a TAR archive, or one file with several frames.
 
 Archives are read in memory, a member at a time; nothing is ever extracted. The name of a member is never a path.
-Links are not followed out of a folder, and not at all in an archive: what a set holds must not depend on what lies
-elsewhere.
+Links are not followed out of a folder, and in an archive only hard links to members before them, which are how TAR
+keeps a file of several names: what a set holds must not depend on what lies elsewhere.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import gzip
 import io
 import lzma
 import os
+import posixpath
 import re
 import tarfile
 import threading
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -97,12 +99,27 @@ class Member:
 
 @dataclass(frozen=True)
 class Source:
-    """An open source: its members in any order, how one of them is opened by its name, and how it begins."""
+    """An open source.
+
+    Attributes
+    ----------
+    path : Path
+    inside : tuple of str
+        Names of its members, in any order.
+    opener, partly : callable
+        Open a member by its name, and read its first bytes.
+    unread : tuple of str
+        Names of links and devices in an archive, which are not read.
+    replaced : tuple of str
+        Names of members of an archive of which a later one is read, one each.
+    """
 
     path: Path
     inside: tuple[str, ...]
     opener: Callable[[str], IO[bytes]]
     partly: Callable[[str, int], bytes]
+    unread: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
 
     def member(self, inside: str) -> Member:
         """The member of that name."""
@@ -145,21 +162,26 @@ def open_source(path: Path) -> Iterator[Source]:
         yield replace(in_folder(path), inside=tuple(_walk(path)))
     elif _head(path).startswith(b"PK") and zipfile.is_zipfile(path):
         with _damage_named(path), _zip(path) as archive:
+            found = list(_zip_members(archive))
+            infos = dict(found)
             yield Source(
                 path,
-                tuple(dict.fromkeys(_zip_names(archive))),
-                lambda inside: _zip_member(archive, inside, path),
-                lambda inside, size: _zip_head(archive, inside, size, path),
+                tuple(infos),
+                lambda inside: _zip_member(archive, infos[inside], inside, path),
+                lambda inside, size: _zip_head(archive, infos[inside], inside, size, path),
+                replaced=_replaced([name for name, _ in found]),
             )
     elif is_archive(path, _head(path)):
         with _damage_named(path), _tar(path) as tar:
             lock = threading.Lock()
-            members = {item.name: item for item in _tar_items(tar, path)}
+            members, unread, replaced = _tar_members(tar, path)
             yield Source(
                 path,
                 tuple(members),
                 lambda inside: _tar_member(tar, members[inside], lock, path),
                 lambda inside, size: _tar_head(tar, members[inside], lock, size),
+                unread,
+                replaced,
             )
     else:
         yield _of_files(path, ("",), lambda inside: path.open("rb"))
@@ -220,21 +242,23 @@ def _zip(path: Path) -> zipfile.ZipFile:
         raise DatasetError(f"{path} is a damaged archive ({error})") from error
 
 
-def _zip_names(archive: zipfile.ZipFile) -> Iterator[str]:
-    for info in archive.infolist():
-        if info.filename and not info.is_dir() and not _is_hidden(info.filename):
-            yield info.filename
+def _zip_members(archive: zipfile.ZipFile) -> Iterator[tuple[str, zipfile.ZipInfo]]:
+    """Files and their names, in which "\\" parts folders where no name has "/", and none leads upwards."""
+    infos = archive.infolist()
+    is_of_windows = not any("/" in info.filename or ".." in info.filename.split("\\") for info in infos)
+    for info in infos:
+        name = info.filename.replace("\\", "/") if is_of_windows else info.filename
+        if name and not name.endswith("/") and not _is_hidden(name):
+            yield name, info
 
 
-def _zip_info(archive: zipfile.ZipFile, inside: str, path: Path) -> zipfile.ZipInfo:
-    info = archive.getinfo(inside)
+def _require_open(info: zipfile.ZipInfo, inside: str, path: Path) -> None:
     if info.flag_bits & 1:
         raise DatasetError(f"{inside} in {path} is encrypted; unpack the archive to open it")
-    return info
 
 
-def _zip_head(archive: zipfile.ZipFile, inside: str, size: int, path: Path) -> bytes:
-    info = _zip_info(archive, inside, path)
+def _zip_head(archive: zipfile.ZipFile, info: zipfile.ZipInfo, inside: str, size: int, path: Path) -> bytes:
+    _require_open(info, inside, path)
     try:
         with archive.open(info) as stream:
             return stream.read(size)
@@ -244,8 +268,8 @@ def _zip_head(archive: zipfile.ZipFile, inside: str, size: int, path: Path) -> b
         raise DatasetError(f"{inside} in {path} is damaged ({error})") from error
 
 
-def _zip_member(archive: zipfile.ZipFile, inside: str, path: Path) -> IO[bytes]:
-    info = _zip_info(archive, inside, path)
+def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, inside: str, path: Path) -> IO[bytes]:
+    _require_open(info, inside, path)
     where = f"{inside} in {path}"
     if info.file_size > min(_LARGEST_MEMBER, DEFLATE_MOST * info.compress_size + 64):
         raise DatasetError(f"{where} declares {in_units(info.file_size)}, more than it can hold")
@@ -308,15 +332,31 @@ class _Item(tarfile.TarInfo):
         return super()._proc_pax(tar)  # type: ignore[misc]
 
 
-def _tar_items(tar: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
+def _tar_members(
+    tar: tarfile.TarFile, path: Path
+) -> tuple[dict[str, tarfile.TarInfo], tuple[str, ...], tuple[str, ...]]:
+    """Files by their names, those of hard links among them, and `Source.unread` and `Source.replaced`."""
+    found, unread = [], []
+    files: dict[str, tarfile.TarInfo] = {}  # hidden ones, too, which can have another name
     try:
         for item in tar:
-            if item.isreg() and not _is_hidden(item.name):  # no links, devices, folders
-                yield item
+            target = item if item.isreg() else None
+            if item.islnk():
+                target = files.get(posixpath.normpath(item.linkname))
+            if target is not None:
+                files[posixpath.normpath(item.name)] = target
+            if _is_hidden(item.name) or item.isdir():
+                continue
+            if target is not None:
+                found.append((item.name, target))
+            else:
+                unread.append(item.name)
     except (MemoryError, PermissionError, tarfile.TarError, EOFError):
         raise
     except Exception as error:  # as for the directory of a ZIP archive; a chain of headers, too, can be endless
         raise DatasetError(f"{path} is a damaged archive ({error or type(error).__name__})") from error
+    members = dict(found)
+    return members, tuple(name for name in unread if name not in members), _replaced([name for name, _ in found])
 
 
 def _tar_head(tar: tarfile.TarFile, item: tarfile.TarInfo, lock: threading.Lock, size: int) -> bytes:
@@ -337,6 +377,11 @@ def _tar_member(tar: tarfile.TarFile, item: tarfile.TarInfo, lock: threading.Loc
     if len(content) < item.size:
         raise DatasetError(f"{item.name} in {path} is truncated")
     return io.BytesIO(content)
+
+
+def _replaced(names: list[str]) -> tuple[str, ...]:
+    """Names that stand again behind others, each as often as it does."""
+    return tuple(name for name, count in Counter(names).items() for _ in range(count - 1))
 
 
 def _is_hidden(name: str) -> bool:

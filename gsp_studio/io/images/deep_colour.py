@@ -1,4 +1,4 @@
-"""Images in colour of 16 bits a sample that Pillow would cut to 8: PNG and PPM files."""
+"""Depths that Pillow does not keep: colours of 16 bits in PNG and PPM files, clear levels of 2 and 4 bits in PNG."""
 
 from __future__ import annotations
 
@@ -24,13 +24,23 @@ def is_deep_colour(image: Image.Image, stream: IO[bytes]) -> bool:
     """Whether an image that Pillow has opened and not yet decoded has 16 bits a sample and colours or transparency."""
     if image.format == "PPM":
         return image.mode == "RGB" and _layout(image)[2] > 255
-    if image.format != "PNG" or getattr(image, "n_frames", 1) > 1 or "transparency" in image.info:
+    if image.format != "PNG" or getattr(image, "n_frames", 1) > 1:
         return False
     at = stream.tell()
     stream.seek(24)
     depth, kind = (stream.read(2) + b"\0\0")[:2]
     stream.seek(at)
     return bool(depth == 16 and kind in (2, 4, 6))
+
+
+def widen_clear_level(image: Image.Image) -> None:
+    """Scale the transparent level of a grey PNG file of 2 or 4 bits as Pillow scales its pixels, before it decodes."""
+    tiles: Any = getattr(image, "tile", ())
+    bits = {"L;2": 2, "L;4": 4}.get(str(tiles[0][3])) if image.format == "PNG" and tiles else None
+    clear = image.info.get("transparency")
+    if bits is not None and isinstance(clear, int):
+        top = 2**bits - 1
+        image.info["transparency"] = (clear & top) * (255 // top)
 
 
 def colours(image: Image.Image, stream: IO[bytes], orientation: int, note: Callable[[str], object]) -> Array:
@@ -63,6 +73,29 @@ def _layout(image: Image.Image) -> tuple[str, int, int]:
         return "", 0, 255
     kind, _, offset, args = tiles[0]
     return str(kind), int(offset), int(args[1]) if isinstance(args, tuple) and isinstance(args[-1], int) else 255
+
+
+def require_declared_values(image: Image.Image, stream: IO[bytes]) -> None:
+    """Raise ValueError for a PGM or PPM file with values above the largest that its header declares: Pillow cuts them.
+
+    Parameters
+    ----------
+    image : Image
+        Opened by Pillow and not yet decoded.
+    stream : binary file
+        Of its bytes; stays where it is.
+    """
+    kind, offset, top = _layout(image) if image.format == "PPM" else ("", 0, 0)
+    if kind != "ppm":
+        return
+    dtype = np.dtype(">u2" if top > 255 else "u1")
+    at = stream.tell()
+    stream.seek(offset)
+    content = stream.read(dtype.itemsize * len(image.getbands()) * image.width * image.height)
+    stream.seek(at)
+    values = np.frombuffer(content, dtype, len(content) // dtype.itemsize)
+    if values.max(initial=0) > top:
+        raise ValueError(f"it has values of up to {values.max()}, and its header declares {top} as the largest")
 
 
 def _ppm(image: Image.Image, stream: IO[bytes]) -> Array:

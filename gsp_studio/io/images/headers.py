@@ -6,8 +6,11 @@ Pillow reads the header. Results agree with Pillow's.
 
 from __future__ import annotations
 
+import os
+import re
 import struct
 from dataclasses import dataclass
+from typing import IO
 
 from gsp_studio.io.axes import Axis
 
@@ -22,6 +25,8 @@ _PLAIN = (b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"PLTE", b"bKGD", b"hIST"
 _GREY_PNG, _COLOURED_PNG = (0, 4), (2, 3, 6)
 #: Segments that begin a frame which Pillow can decode.
 _FRAMES = (0xC0, 0xC1, 0xC2)
+#: A word of the header of a PBM, PGM or PPM file, behind spaces and comments.
+_WORD = re.compile(rb"(?:\s|#[^\n]*\n)*([^\s#]+)")
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,29 @@ def gif_frames(content: bytes, most: int) -> int:
             at += content[at] + 1
         at += 1
     return frames
+
+
+def pnm_pictures(stream: IO[bytes], most: int) -> int:
+    """Pictures of a PBM, PGM or PPM file that follow each other, counted up to one more than `most`; 0 for text."""
+    end, at, count = stream.seek(0, os.SEEK_END), 0, 0
+    while at < end and count <= most:
+        stream.seek(at)
+        head, place = stream.read(ENOUGH), 0
+        words: list[bytes] = []
+        while len(words) < (3 if words[:1] == [b"P4"] else 4):
+            found = _WORD.match(head, place)
+            if found is None:
+                return count
+            words.append(found[1])
+            place = found.end()
+        kind, *numbers = words
+        if kind not in (b"P4", b"P5", b"P6") or not all(number.isdigit() and len(number) < 10 for number in numbers):
+            return count
+        width, height, *top = map(int, numbers)
+        row = (width + 7) // 8 if kind == b"P4" else width * (3 if kind == b"P6" else 1) * (1 if top[0] < 256 else 2)
+        count += 1
+        at += place + 1 + row * height
+    return count
 
 
 def _png(head: bytes) -> tuple[str, int, int, bool, str] | None:

@@ -22,7 +22,7 @@ from gsp_studio.io.formats import tiff
 from gsp_studio.io.formats.tiff_pages import in_stream
 from gsp_studio.io.images import deep_colour
 from gsp_studio.io.images.archives import ImageFile, Member
-from gsp_studio.io.images.headers import ENOUGH, Header, gif_frames, quick_header
+from gsp_studio.io.images.headers import ENOUGH, Header, gif_frames, pnm_pictures, quick_header
 from gsp_studio.io.load_options import UnavailableError
 from gsp_studio.io.memory import require_memory
 from gsp_studio.io.values import unit_scale
@@ -202,7 +202,17 @@ def _header(stream: IO[bytes], file: ImageFile) -> Header:
                 f"{file} declares {frames} images of {height} x {width}, more than its {held} bytes can hold"
             )
         _require_few(frames, file)
-        return Header(image.format or "", size, is_colour, max(1, frames), dtype)
+        return Header(image.format or "", size, is_colour, max(1, frames), dtype, _left_out(image, stream))
+
+
+def _left_out(image: Image.Image, stream: IO[bytes]) -> tuple[str, ...]:
+    """A note on the pictures behind the first one of formats of which that is read."""
+    held = getattr(image, "n_frames", 1) if image.format == "MPO" else 1
+    if image.format == "PPM":
+        held = pnm_pictures(stream, _MOST_FRAMES)
+    if held < 2:
+        return ()
+    return (f"the first of {held if held <= _MOST_FRAMES else f'over {_MOST_FRAMES}'} pictures in a file is read",)
 
 
 def _require_few(frames: int, file: ImageFile) -> None:
@@ -271,6 +281,7 @@ def _tiff(stream: IO[bytes], file: ImageFile, frames: Sequence[int], note: Note)
 
 def _by_pillow(stream: IO[bytes], file: ImageFile, frames: Sequence[int], note: Note) -> Iterator[Array]:
     with _decode(stream, file) as image:
+        deep_colour.widen_clear_level(image)
         for frame in frames:
             if frame > 0:
                 image.seek(frame)
@@ -284,6 +295,7 @@ def _by_pillow(stream: IO[bytes], file: ImageFile, frames: Sequence[int], note: 
                 yield deep_colour.colours(image, stream, turn, note)
                 continue
             is_deep = deep_colour.bits(image, stream) == 16
+            deep_colour.require_declared_values(image, stream)
             image.load()
             yield _stored(ImageOps.exif_transpose(image) if turned else image, is_deep, note)
 
@@ -314,6 +326,9 @@ def _stored(image: Image.Image, is_deep: bool, note: Note) -> Array:
         image = Image.alpha_composite(black, image).convert("RGB")
         note("transparency put on black")
     values: Array = np.asarray(image)
+    if image.mode == "I;16" and "transparency" in image.info:
+        values = np.where(values == image.info["transparency"], 0, values)
+        note("transparency put on black")
     if image.mode != "RGB" and values.ndim != 2:
         raise DatasetError(f"images of Pillow's mode {image.mode} cannot be read; accepted are grey and colour images")
     return values.astype(np.uint16) if is_deep and values.ndim == 2 else values

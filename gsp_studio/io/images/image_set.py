@@ -73,7 +73,7 @@ def scan(source: Source, skips_damaged: bool = False) -> tuple[dict[Member, Head
     DatasetError
         A source without images, or a file that is named like an image and is none.
     """
-    found, skipped = {}, {}
+    found, skipped = {}, dict.fromkeys(source.unread, "")
     is_folder = source.path.is_dir()
     for file in source.members():
         is_out, reason = is_folder and leads_outside(source.path, file.inside), ""
@@ -119,6 +119,10 @@ def choose(
     headers, skipped = scan(source, skips_damaged)
     files, path = list(headers), source.path
     notes = [_other_files(skipped)] if skipped else []
+    replaced = [file for file in map(source.member, source.replaced) if file in headers]
+    if replaced:
+        left_out = f"{len(replaced)} image{'s' if len(replaced) > 1 else ''} left out"
+        notes.append(f"{left_out}, as a later member has the same name: {_named(replaced)}")
     foreign = set(_foreign(headers))
     if foreign:
         left_out = f"{len(foreign)} of {len(files)} images left out, unlike the others in format and colour"

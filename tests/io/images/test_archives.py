@@ -98,6 +98,34 @@ def test_names_that_lead_outside_are_only_names(tmp_path, members):
     assert sorted(os.listdir(tmp_path / "in")) == ["x.tar", "x.zip"]
 
 
+def zip_of_windows(path, members):
+    """A ZIP archive whose names have a backslash between folders, as some programs of Windows write them."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            item = zipfile.ZipInfo("x")
+            item.filename = name
+            archive.writestr(item, content)
+
+
+def test_backslashes_part_folders_where_an_archive_has_no_other(tmp_path, members):
+    named = {name.replace("/", "\\"): content for name, content in members.items()}
+    zip_of_windows(tmp_path / "x.zip", {"a\\": b"", **named, "__MACOSX\\._a.png": b"x", "a\\notes.txt": b"hello"})
+    data = load_dataset(tmp_path / "x.zip")
+    assert data.labels == ("a",) * 3 + ("b",) * 3
+    assert data.names[0] == "a/image 0.png"
+    assert np.array_equal(data.images(), pictures(6)[[0, 2, 4, 1, 3, 5]] / np.float32(255))
+    assert any("1 other file skipped: a/notes.txt" in note for note in data.notes)
+
+
+@pytest.mark.skipif(os.sep != "/", reason="Windows has no names with a backslash in them")
+def test_a_backslash_is_a_letter_beside_a_slash_and_no_way_upwards(tmp_path, members):
+    named = {name.replace("/", "\\"): content for name, content in members.items()}
+    zip_of_windows(tmp_path / "mixed.zip", {**named, "c/image 6.png": members["a/image 0.png"]})
+    assert "a\\image 0.png" in load_dataset(tmp_path / "mixed.zip").names
+    zip_of_windows(tmp_path / "up.zip", {**named, "..\\up.png": b"x", "a\\..\\..\\up.png": members["a/image 0.png"]})
+    assert not any("../" in name or name.startswith("..") for name in load_dataset(tmp_path / "up.zip").names)
+
+
 def test_a_zip_that_lies_about_a_size(tmp_path):
     content = png(np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8))
     write_zip(tmp_path / "x.zip", {"a.png": content, "b.png": content})
@@ -172,13 +200,49 @@ def test_other_members_are_looked_at_and_not_decompressed(tmp_path, members, mon
     assert set(read) == set(members)
 
 
-def test_a_name_that_stands_twice_in_a_zip_is_one_image(tmp_path, members):
-    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
-        for name, content in [*members.items(), *members.items()]:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                archive.writestr(name, content)
-    assert load_dataset(tmp_path / "x.zip").X.shape[1] == 6
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_name_that_stands_twice_in_an_archive_is_one_image_and_told(tmp_path, members, kind):
+    (first, old), (second, new), *_ = members.items()
+    path = tmp_path / f"x.{kind}"
+    write_tar(path, members)
+    with tarfile.open(path, "a") if kind == "tar" else zipfile.ZipFile(path, "w") as archive:
+        for name, content in [*(members.items() if kind == "zip" else ()), (first, new), (second, old), (first, old)]:
+            if kind == "tar":
+                item = tarfile.TarInfo(name)
+                item.size = len(content)
+                archive.addfile(item, io.BytesIO(content))
+            else:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    archive.writestr(name, content)
+    data = load_dataset(path)
+    images = dict(zip(data.names, data.images(), strict=True))
+    assert len(images) == 6
+    assert np.array_equal(images[first], images[second])  # the last of each
+    assert f"3 images left out, as a later member has the same name: {first}, {first}, {second}" in data.notes
+
+
+def test_hard_links_of_a_tar_are_images_and_other_links_are_told(tmp_path, members):
+    images = list(members.values())
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+
+        def add(name, kind=tarfile.REGTYPE, target="", content=b""):
+            item = tarfile.TarInfo(name)
+            item.type, item.linkname, item.size = kind, target, len(content)
+            archive.addfile(item, io.BytesIO(content))
+
+        add("./a/0.png", content=images[0])
+        add("a/1.png", content=images[1])
+        add("b/2.png", tarfile.LNKTYPE, "a/0.png")
+        add("b/3.png", tarfile.LNKTYPE, "b/2.png")
+        add("b/4.png", tarfile.LNKTYPE, "b/5.png")  # behind it
+        add("b/5.png", content=images[2])
+        add("b/6.png", tarfile.LNKTYPE, "/etc/hostname")
+        add("b/7.png", tarfile.SYMTYPE, "../a/0.png")
+    data = load_dataset(tmp_path / "x.tar")
+    assert tuple(data.names) == ("./a/0.png", "a/1.png", "b/2.png", "b/3.png", "b/5.png")
+    assert np.array_equal(data.images(), pictures(6)[[0, 1, 0, 0, 2]] / np.float32(255))
+    assert any("3 other files skipped: b/4.png, b/6.png, b/7.png" in note for note in data.notes)
 
 
 def test_members_with_holes_are_refused(tmp_path, members):

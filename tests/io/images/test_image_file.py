@@ -37,6 +37,20 @@ def test_pgm_as_text_and_of_few_levels(tmp_path):
     assert np.allclose(grey, np.array([[0, 5, 10, 15], [15, 10, 5, 0]]) / 15, atol=1e-6)
 
 
+@pytest.mark.parametrize(("kind", "samples"), [("P5", 1), ("P6", 3)])
+@pytest.mark.parametrize("top", [100, 4095])
+def test_values_above_the_largest_that_a_pgm_declares_are_refused(tmp_path, kind, samples, top):
+    values = np.arange(6 * samples) % top
+    dtype = ">u2" if top > 255 else "u1"
+    for name, last in (("a.pgm", top), ("b.pgm", top + 1)):
+        values[-1] = last
+        (tmp_path / name).write_bytes(f"{kind}\n3 2\n{top}\n".encode() + values.astype(dtype).tobytes())
+    assert look(tmp_path / "a.pgm").dtype == ("uint16" if top > 255 else "uint8")
+    assert read(tmp_path / "a.pgm")[0][0, 0] <= 2 / top
+    with pytest.raises(DatasetError, match=r"b\.pgm is damaged .*its header declares"):
+        read(tmp_path / "b.pgm")
+
+
 def test_bits_floats_and_wide_integers(tmp_path):
     Image.fromarray(np.eye(3) > 0).save(tmp_path / "a.png")
     Image.fromarray(np.array([[0.5, 2.5]], np.float32)).save(tmp_path / "b.tif")
@@ -117,6 +131,28 @@ def test_an_animation_is_a_data_set(tmp_path):
     (tmp_path / "cut.gif").write_bytes(content[: len(content) // 2])
     with pytest.raises(DatasetError, match=r"cut\.gif"):
         load_dataset(tmp_path / "cut.gif")
+
+
+@pytest.mark.parametrize(("head", "row"), [(b"P5\n# a film\n7 9\n255\n", 7), (b"P6 7 9 4095\n", 42), (b"P4\n7 9\n", 1)])
+def test_pictures_behind_the_first_of_a_pgm_are_told(tmp_path, head, row):
+    rows = np.random.default_rng(0).integers(0, 16, (4, 9 * row), np.uint8)  # of 16 bits: up to 3855
+    for k in range(3):
+        films = (head + rows[j].tobytes() for j in range(k, k + (1 if k == 2 else 2)))
+        (tmp_path / f"{k}.pgm").write_bytes(b"".join(films) + b"\n")
+    data = load_dataset(tmp_path)
+    assert data.X.shape[1] == 3
+    assert "the first of 2 pictures in a file is read, in 2 of 3 files: 0.pgm, 1.pgm" in data.notes
+    with pytest.raises(DatasetError, match=r"holds 1 image .*the first of 2 pictures in a file is read"):
+        load_dataset(tmp_path / "0.pgm")
+
+
+def test_pictures_behind_the_first_of_a_jpeg_are_told(tmp_path):
+    first, *rest = (Image.fromarray(image).convert("RGB") for image in pictures(3))
+    for k in range(2):
+        first.save(tmp_path / f"{k}.jpg", "MPO", save_all=True, append_images=rest)
+    data = load_dataset(tmp_path)
+    assert data.X.shape[1] == 2
+    assert "the first of 3 pictures in a file is read" in data.notes
 
 
 def test_content_decides_not_the_name(tmp_path):

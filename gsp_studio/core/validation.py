@@ -11,7 +11,7 @@ import numpy as np
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.methods import METHODS
-from gsp_studio.core.params import PARAMETERS, Params, same_value
+from gsp_studio.core.params import PARAMETERS, Params, ordinary_weights, same_value
 from gsp_studio.core.seeds import check_seeds, holds_of
 
 
@@ -134,6 +134,6 @@ def _check_weights(params: Params, m: int) -> None:
         raise ValueError(f"weights have shape {weights.shape}; accepted are {(m,)} and {(m, params.rank)}")
     if not np.all(np.isfinite(weights)) or weights.min() < 0:
         raise ValueError("weights hold negative or non-finite values; accepted are finite values >= 0")
-    each = weights.reshape(m, -1).astype(np.float64)
+    each = ordinary_weights(weights).reshape(m, -1).astype(np.float64)
     if np.any(np.linalg.norm(each, axis=0) <= each.min(axis=0)):
         raise ValueError("weights are zero everywhere; a pixel's weight says what it costs to use it")

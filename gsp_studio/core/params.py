@@ -264,6 +264,12 @@ class Params:
         metavar="SHARE",
     )
 
+    def __post_init__(self) -> None:
+        """Keep a list of basis images as a tuple, which cannot change."""
+        given: Any = self.frozen
+        if isinstance(given, list):
+            object.__setattr__(self, "frozen", tuple(given))
+
     def __eq__(self, other: object) -> bool:
         """Equal in every field; arrays entry by entry."""
         if not isinstance(other, Params):

@@ -112,6 +112,8 @@ def _check_scaling(params: Params) -> None:
 
 def _check_frozen(params: Params) -> None:
     frozen = params.frozen
+    if not isinstance(frozen, tuple):
+        raise ValueError(f"frozen is {str(frozen)[:60]}; accepted is a list or tuple of numbers of basis images")
     for k in frozen:
         if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 0 <= k < params.rank:
             raise ValueError(f"frozen names basis image {k}; accepted are whole numbers from 0 to {params.rank - 1}")

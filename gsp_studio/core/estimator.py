@@ -16,6 +16,7 @@ from scipy.sparse import issparse
 
 from gsp_studio.arrays import Array
 from gsp_studio.backends import get_backend
+from gsp_studio.backends.admission import as_real
 from gsp_studio.core.encoding import encode, of_coefficients
 from gsp_studio.core.masking import apart
 from gsp_studio.core.matrix import backend_for
@@ -355,7 +356,7 @@ def _pixel_weights(weights: Any, n_features: int, rank: int) -> Array | None:
     """Weights of features, or of each component's, as those of pixels."""
     if weights is None:
         return None
-    values, shapes = np.asarray(weights), ((n_features,), (rank, n_features))
+    values, shapes = as_real(weights, "weights"), ((n_features,), (rank, n_features))
     if values.shape not in shapes:
         accepted = f"(n_features,) = {shapes[0]} and (n_components, n_features) = {shapes[1]}"
         raise ValueError(f"weights have shape {values.shape}; accepted are {accepted}")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gsp_studio.arrays import Array
+from gsp_studio.backends.admission import as_real
 from gsp_studio.backends.powers import exponent_of
 from gsp_studio.core.params import Params
 from gsp_studio.core.units import Unit
@@ -161,8 +162,8 @@ def check_seeds(params: Params, m: int, is_known: bool) -> None:
         )
     if params.seed_basis is None:
         return
-    seeds = np.asarray(params.seed_basis)
-    if seeds.dtype.kind not in "fiub" or seeds.ndim != 2 or seeds.size == 0 or (is_known and len(seeds) != m):
+    seeds = as_real(params.seed_basis, "seed_basis")
+    if seeds.ndim != 2 or seeds.size == 0 or (is_known and len(seeds) != m):
         length = f"{m}" if is_known else "m"
         raise ValueError(
             f"seed_basis has shape {seeds.shape} and type {seeds.dtype}; accepted are real numbers ({length}, k), a "

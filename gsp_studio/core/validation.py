@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gsp_studio.backends.admission import as_real
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.methods import METHODS
@@ -86,6 +87,10 @@ def check_params(params: Params, m: int, n: int) -> None:
     if init not in STARTS if isinstance(init, str) else not (isinstance(init, tuple | list) and len(init) == 2):
         given = f'"{init}"' if isinstance(init, str) else f"of type {type(init).__name__}"
         raise ValueError(f"init is {given}; accepted are {', '.join(STARTS)} or a pair of arrays (W0, H0)")
+    if not isinstance(init, str):
+        for name, factor in zip(("W0", "H0"), init, strict=True):
+            if not is_out_of_core(factor):
+                as_real(factor, f"init: {name}")
     _check_weights(params, m)
     _check_frozen(params)
 
@@ -131,7 +136,7 @@ def _check_weights(params: Params, m: int) -> None:
         raise ValueError(
             f'the method "{params.method}" needs weights, an image (m,) or one for each basis image (m, rank)'
         )
-    weights = np.asarray(params.weights)
+    weights = as_real(params.weights, "weights")
     if weights.shape not in ((m,), (m, params.rank)):
         raise ValueError(f"weights have shape {weights.shape}; accepted are {(m,)} and {(m, params.rank)}")
     if not np.all(np.isfinite(weights)) or weights.min() < 0:

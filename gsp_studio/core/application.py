@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from gsp_studio.arrays import Array
 from gsp_studio.backends import Backend, get_backend
+from gsp_studio.backends.admission import as_real
 from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
 from gsp_studio.backends.summation import images_of_block
 from gsp_studio.core.encoding import divergence_of, encode, of_coefficients
@@ -222,7 +223,7 @@ def _parts(X: Any, is_one: bool) -> Iterator[tuple[slice, Array]]:
 
 
 def _checked_basis(W: npt.ArrayLike, X: Any) -> Array:
-    W = np.asarray(W, X.dtype)
+    W = np.asarray(as_real(W, "W"), X.dtype)
     if X.ndim != 2 or W.ndim != 2 or W.shape[0] != X.shape[0] or not W.shape[1]:
         raise ValueError(f"W has shape {W.shape} and X {X.shape}; accepted is a basis (m, r) for images (m, n)")
     if not np.isfinite(W).all() or W.min() < 0:
@@ -231,7 +232,7 @@ def _checked_basis(W: npt.ArrayLike, X: Any) -> Array:
 
 
 def _checked_scale(row_scale: Array, X: Any) -> Array:
-    rows = np.asarray(row_scale, X.dtype)
+    rows = np.asarray(as_real(row_scale, "row_scale"), X.dtype)
     if rows.shape != X.shape[:1] or not np.isfinite(rows).all() or rows.min() <= 0:
         raise ValueError(f"row_scale has shape {rows.shape}; accepted are {X.shape[0]} finite values > 0")
     return rows

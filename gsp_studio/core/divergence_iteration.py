@@ -30,7 +30,7 @@ from gsp_studio.core.metrics import GramError, squared_norm
 from gsp_studio.core.params import Params
 from gsp_studio.core.results import Iterate, Result, handed_out
 from gsp_studio.core.scaling import scaling_of
-from gsp_studio.core.seeds import seeded
+from gsp_studio.core.seeds import seeded, seeds_inside
 from gsp_studio.core.units import Unit
 
 #: Iterations of GSP-HALS that a run with a target begins with, unless `Params.continuation` says so or factors are
@@ -100,7 +100,7 @@ class DivergenceIteration:
         init = self.unit.start_inside(params.init)
         W0, H0 = initial_factors(init, self.Xt.T, params.rank, params.seed, self.unit.exponent)
         if params.seed_basis is not None:
-            W0, H0 = seeded(W0, self.unit.basis_inside(np.asarray(params.seed_basis, W0.dtype))), None
+            W0, H0 = seeded(W0, seeds_inside(params, self.unit, W0.dtype)), None
         V0 = np.ascontiguousarray(W0.T)
         if H0 is None:
             ones = np.ones((len(V0), len(self.Xt)), V0.dtype)

@@ -16,10 +16,12 @@ from scipy.sparse import issparse
 
 from gsp_studio.arrays import Array
 from gsp_studio.backends import get_backend
+from gsp_studio.backends.admission import as_real
 from gsp_studio.core.encoding import encode, of_coefficients
-from gsp_studio.core.masking import apart, check_weights
+from gsp_studio.core.masking import apart
 from gsp_studio.core.matrix import backend_for
 from gsp_studio.core.nmf import Iterate, Params, Stop, factorize
+from gsp_studio.core.samples import check_values, filled, images, of_type
 from gsp_studio.core.scaling import Scaling
 from gsp_studio.core.scikit import (
     BaseEstimator,
@@ -30,7 +32,6 @@ from gsp_studio.core.scikit import (
     check_random_state,
     validate_data,
 )
-from gsp_studio.core.sparse_rows import blocks_of_rows
 
 _LINE = 10  # iterations
 
@@ -208,7 +209,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         data, counted = self._validate(X, mask, reset=True)
         params = self._params(data)
         gone = None if counted is None else counted.T
-        result = factorize(_images(data), params, self.backend, _print_line if self.verbose else None, gone)
+        result = factorize(images(data), params, self.backend, _print_line if self.verbose else None, gone)
         if self.verbose and result.stop is not None:
             print(f"[SparseNMF] ended after {result.n_iter} iterations: {result.stop.value}")
         # The default only saves iterations; one that was chosen says what is expected.
@@ -292,9 +293,9 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             if not data.has_canonical_format:
                 data = data.copy()
                 data.sum_duplicates()
-            _check_values(data.data)
+            check_values(data.data)
             return data, None
-        return _filled(data, mask, needs_some=reset)
+        return filled(data, mask, needs_some=reset)
 
     def _params(self, data: Any) -> Params:
         seed = self.random_state
@@ -326,7 +327,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         if self.sparsity_h is not None and data.shape[0] < 2:
             raise ValueError("sparsity_h is an average over samples; X has n_samples = 1, and it needs at least 2")
         params = of_coefficients(Params(len(V), self.method, sparsity_h=self.sparsity_h, sum_to_one=self.sum_to_one))
-        X, scale = _images(data.astype(V.dtype, copy=False)), self.feature_scale_
+        X, scale = images(of_type(data, V.dtype)), self.feature_scale_
         if scale is not None:
             X, V = Scaling(scale, np.ones(X.shape[1], V.dtype)).inside(X), V / scale
         device = get_backend(self.backend) if params is None else backend_for(params, self.backend)
@@ -335,27 +336,6 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             missing, weights = (counted.T, None) if counted.dtype == np.bool_ else (counted.T == 0, counted.T)
         H, residual = encode(X, V, device, params, missing, weights)
         return np.ascontiguousarray(H.T), residual
-
-
-def _filled(data: Array, mask: Any, needs_some: bool) -> tuple[Array, Array | None]:
-    """Dense samples that hold 0 where entries are missing, and these, or the weights of all where these are others."""
-    missing, weights = np.isnan(data), None
-    if mask is not None:
-        hidden, weights = check_weights(mask, data.shape)
-        missing |= hidden
-    if not missing.any():
-        _check_values(data)
-        return data, weights
-    if needs_some and missing.all():
-        raise ValueError("X has no entry that is there: all of them are NaN or masked; at least one has to be there")
-    data = data.copy()
-    data[missing] = 0
-    _check_values(data)
-    return data, missing if weights is None else np.where(missing, 0, weights)
-
-
-def _images(data: Any) -> Any:
-    return blocks_of_rows(data) if issparse(data) else data.T
 
 
 def _rank(n_components: Any, init: Any, shape: tuple[int, int]) -> int:
@@ -376,7 +356,7 @@ def _pixel_weights(weights: Any, n_features: int, rank: int) -> Array | None:
     """Weights of features, or of each component's, as those of pixels."""
     if weights is None:
         return None
-    values, shapes = np.asarray(weights), ((n_features,), (rank, n_features))
+    values, shapes = as_real(weights, "weights"), ((n_features,), (rank, n_features))
     if values.shape not in shapes:
         accepted = f"(n_features,) = {shapes[0]} and (n_components, n_features) = {shapes[1]}"
         raise ValueError(f"weights have shape {values.shape}; accepted are {accepted}")
@@ -387,12 +367,3 @@ def _print_line(it: Iterate) -> None:
     if it.n_iter % _LINE == 0:
         error = f"error {100.0 * it.error:.4f} %, sparsity {it.sparsity:.4f}"
         print(f"[SparseNMF] iteration {it.n_iter}: {error}, {it.seconds:.3f} s")
-
-
-def _check_values(values: Array) -> None:
-    if not np.isfinite(values).all():
-        raise ValueError("X holds infinite values; accepted are finite values >= 0, and NaN where an entry is missing")
-    if values.size and values.min() < 0:
-        raise ValueError(
-            f"Negative values in data passed to SparseNMF (smallest {values.min():.6g}); accepted are values >= 0"
-        )

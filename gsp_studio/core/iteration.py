@@ -27,7 +27,7 @@ from gsp_studio.core.pricing import SharedPrice
 from gsp_studio.core.reseeding import reseed
 from gsp_studio.core.results import Iterate, handed_out, is_other_problem
 from gsp_studio.core.scaling import Scaling
-from gsp_studio.core.seeds import held_params, released_after, seeded
+from gsp_studio.core.seeds import held_params, released_after, seeded, seeds_inside
 from gsp_studio.core.splitting import can_split, split
 from gsp_studio.core.trials import new_trials
 from gsp_studio.core.units import Unit
@@ -80,9 +80,9 @@ class Iteration:
         init = self.unit.start_inside(params.init)
         init = init if self.scaling is None else self.scaling.start_inside(init)
         W0, H0 = initial_factors(init, images.T, params.rank, params.seed, self.unit.exponent)
-        seeds = params.seed_basis
-        if seeds is not None:
-            own = self.unit.basis_inside(np.asarray(seeds, W0.dtype))
+        has_seeds = params.seed_basis is not None
+        if has_seeds:
+            own = seeds_inside(params, self.unit, W0.dtype)
             W0, H0 = seeded(W0, own if self.scaling is None else own / self.scaling.rows[:, None]), None
         V0 = W0.T
         self.V = backend.put(V0)
@@ -93,7 +93,7 @@ class Iteration:
             self.H = backend.put(backend.scatter(H0))
             self.B, self.G = backend.products(self.Xt, self.H)
         # Coefficients that were fitted to seeds fit them as they are, so that a seed that is held keeps its bits.
-        scale = 1.0 if seeds is not None else best_scale(backend.get(self.B), backend.get(self.G), V0)
+        scale = 1.0 if has_seeds else best_scale(backend.get(self.B), backend.get(self.G), V0)
         self.V = self.seen = backend.put(V0 * V0.dtype.type(scale))
 
     def settles(self, params: Params) -> float:

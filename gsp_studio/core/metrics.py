@@ -156,7 +156,12 @@ def unknown_error(W: Array) -> float:
 
 
 def relative(squared_residual: float, x_norm2: float) -> float:
-    """``sqrt(max(0, squared_residual) / x_norm2)``; 0 for a zero X that is fitted exactly, else infinity."""
+    """``sqrt(max(0, squared_residual) / x_norm2)``; 0 for a zero X that is fitted exactly, else infinity.
+
+    NaN where the residual is no number, which is not a fit without error.
+    """
+    if math.isnan(squared_residual):
+        return math.nan
     if x_norm2 == 0.0:
         return 0.0 if squared_residual <= 0.0 else math.inf
     return math.sqrt(max(0.0, squared_residual) / x_norm2)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from gsp_studio.arrays import Array
 from gsp_studio.backends import Backend
+from gsp_studio.backends.admission import as_real
 from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
 from gsp_studio.backends.kernels import adopted
 from gsp_studio.backends.powers import exponent_of
@@ -65,8 +66,8 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str 
     # Not watched: it is computed for a run that was cancelled, too.
     is_distributed = is_out_of_core(H)
     X = H.X.watched(None) if is_distributed else as_compute_dtype(X)
-    V = np.ascontiguousarray(np.asarray(W, X.dtype).T)
-    H = H if is_distributed else np.ascontiguousarray(H, X.dtype)
+    V = np.ascontiguousarray(np.asarray(as_real(W, "W"), X.dtype).T)
+    H = H if is_distributed else np.ascontiguousarray(as_real(H, "H"), X.dtype)
     if V.ndim != 2 or H.ndim != 2 or X.shape != (V.shape[1], H.shape[1]) or len(V) != len(H):
         raise ValueError(
             f"W {np.shape(W)} and H {H.shape} do not fit X {X.shape}; accepted are (m, r) and (r, n) for X (m, n)"

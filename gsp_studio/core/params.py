@@ -15,6 +15,9 @@ import numpy.typing as npt
 
 _WHOLE, _NUMBER = (int, np.integer), (int, float, np.integer, np.floating)
 
+#: Weights are computed with as they are up to this power of two, and down to its inverse.
+_ORDINARY = 32
+
 
 @dataclass(frozen=True)
 class Range:
@@ -261,6 +264,12 @@ class Params:
         metavar="SHARE",
     )
 
+    def __post_init__(self) -> None:
+        """Keep a list of basis images as a tuple, which cannot change."""
+        given: Any = self.frozen
+        if isinstance(given, list):
+            object.__setattr__(self, "frozen", tuple(given))
+
     def __eq__(self, other: object) -> bool:
         """Equal in every field; arrays entry by entry."""
         if not isinstance(other, Params):
@@ -311,5 +320,18 @@ def same_value(a: Any, b: Any) -> bool:
 
 def row_weights(params: Params, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """`Params.weights` as the projection takes them: (m,), or a row for each basis image (r, m)."""
-    weights = np.asarray(params.weights, dtype=dtype)
-    return np.ascontiguousarray(weights.T)
+    return np.ascontiguousarray(ordinary_weights(np.asarray(params.weights)).T, dtype=dtype)
+
+
+def ordinary_weights(weights: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Weights (m,) or (m, r), finite, of a size whose squares are numbers: only the ratios of a column count.
+
+    Columns with a largest value outside of ``2**-32`` to ``2**32`` are divided by a power of two near it, in float64;
+    others keep their bits.
+    """
+    _, exponents = np.frexp(weights.max(axis=0).astype(np.float64))
+    far = np.abs(exponents) > _ORDINARY
+    if not np.any(far):
+        return weights
+    nearer: npt.NDArray[Any] = np.ldexp(weights.astype(np.float64), np.where(far, -exponents, 0))
+    return nearer

@@ -175,7 +175,17 @@ def handed_out(it: Iterate, backend: Backend) -> Iterate:
     """An iterate as consumers get it: factors in the data's unit, arrays read-only, a device's when they are asked for.
 
     Its `gram` stays in the unit that was computed in.
+
+    Raises
+    ------
+    ValueError
+        An error that is no number: factors that have left the range of their type.
     """
+    if math.isnan(it.error):
+        raise ValueError(
+            f"the factors of iteration {it.n_iter} are beyond the range of their type, {it.H.dtype}; accepted are data "
+            "and starts of ordinary size"
+        )
     if backend.transfer is not None:
         return Distant(it, backend.transfer)
     gram = replace(it.gram, A=read_only(it.gram.A), G=read_only(it.gram.G))

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 from gsp_studio.arrays import Array
+from gsp_studio.backends.admission import as_real
+from gsp_studio.backends.powers import exponent_of
 from gsp_studio.core.params import Params
+from gsp_studio.core.units import Unit
 
 #: Ways to treat a seed, and what they mean.
 HOLDS = {
@@ -21,6 +24,9 @@ HOLDS = {
 LONGEST_NAME = 120
 #: Iterations for which a seed of "first" is held.
 HELD_FIRST = 50
+#: Held seeds lie within so many powers of two of 1 and of the data, by the bytes of a number: squares of theirs and of
+#: their coefficients, summed over many pixels and images, are numbers of the type then.
+_HELD_WITHIN = {4: 50, 8: 480}
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +113,32 @@ def without_name(params: Params, basis: int) -> Params:
     return replace(params, seed_names=(*names[:basis], "", *names[basis + 1 :]))
 
 
+def seeds_inside(params: Params, unit: Unit, dtype: np.dtype[Any]) -> Array:
+    """Seeds (m, k) as a run computes with them, in its type.
+
+    Only the shape of a seed counts that the run may change at once, so one that is far from 1 is brought there, before
+    its type could round it to zero or infinity. Held ones keep their bits.
+
+    Raises
+    ------
+    ValueError
+        A held seed with which the type cannot compute.
+    """
+    held, columns = held_params(params, 1).frozen, []
+    for k, column in enumerate(np.asarray(params.seed_basis, np.float64).T):
+        if k not in held:
+            columns.append(unit.shape_inside(column))
+            continue
+        size, most = exponent_of(float(column.max())) - unit.basis, _HELD_WITHIN[dtype.itemsize]
+        if max(abs(size), abs(size - unit.exponent)) > most:
+            raise ValueError(
+                f"seed {k + 1} is held, and its largest value {column.max():.3g} is too far from those of X for "
+                f"{dtype}; accepted is a seed of about the size of the images, or one that is free"
+            )
+        columns.append(unit.basis_inside(column))
+    return np.column_stack(columns).astype(dtype)
+
+
 def seeded(W0: Array, seeds: Any) -> Array:
     """W0 (m, r) with its first columns replaced by the seeds (m, k); a new array, Fortran-ordered, of W0's dtype."""
     W = np.array(W0, order="F")
@@ -130,8 +162,8 @@ def check_seeds(params: Params, m: int, is_known: bool) -> None:
         )
     if params.seed_basis is None:
         return
-    seeds = np.asarray(params.seed_basis)
-    if seeds.dtype.kind not in "fiub" or seeds.ndim != 2 or seeds.size == 0 or (is_known and len(seeds) != m):
+    seeds = as_real(params.seed_basis, "seed_basis")
+    if seeds.ndim != 2 or seeds.size == 0 or (is_known and len(seeds) != m):
         length = f"{m}" if is_known else "m"
         raise ValueError(
             f"seed_basis has shape {seeds.shape} and type {seeds.dtype}; accepted are real numbers ({length}, k), a "

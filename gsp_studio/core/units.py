@@ -75,6 +75,11 @@ class Unit:
         W0, H0 = init
         return _near_one(W0, self.basis), _near_one(H0, self.coefficients)
 
+    def shape_inside(self, column: Array) -> Array:
+        """A column of a start as it is computed with, of which only the shape counts; see `start_inside`."""
+        near: Array = _near_one(column, self.basis)
+        return near
+
 
 def halves(exponent: int) -> tuple[int, int]:
     """The exponents of W and H, whose sum this is."""

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from gsp_studio.backends.admission import as_real
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.methods import METHODS
-from gsp_studio.core.params import PARAMETERS, Params, same_value
+from gsp_studio.core.params import PARAMETERS, Params, ordinary_weights, same_value
 from gsp_studio.core.seeds import check_seeds, holds_of
 
 
@@ -86,6 +87,10 @@ def check_params(params: Params, m: int, n: int) -> None:
     if init not in STARTS if isinstance(init, str) else not (isinstance(init, tuple | list) and len(init) == 2):
         given = f'"{init}"' if isinstance(init, str) else f"of type {type(init).__name__}"
         raise ValueError(f"init is {given}; accepted are {', '.join(STARTS)} or a pair of arrays (W0, H0)")
+    if not isinstance(init, str):
+        for name, factor in zip(("W0", "H0"), init, strict=True):
+            if not is_out_of_core(factor):
+                as_real(factor, f"init: {name}")
     _check_weights(params, m)
     _check_frozen(params)
 
@@ -112,6 +117,8 @@ def _check_scaling(params: Params) -> None:
 
 def _check_frozen(params: Params) -> None:
     frozen = params.frozen
+    if not isinstance(frozen, tuple):
+        raise ValueError(f"frozen is {str(frozen)[:60]}; accepted is a list or tuple of numbers of basis images")
     for k in frozen:
         if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 0 <= k < params.rank:
             raise ValueError(f"frozen names basis image {k}; accepted are whole numbers from 0 to {params.rank - 1}")
@@ -129,11 +136,11 @@ def _check_weights(params: Params, m: int) -> None:
         raise ValueError(
             f'the method "{params.method}" needs weights, an image (m,) or one for each basis image (m, rank)'
         )
-    weights = np.asarray(params.weights)
+    weights = as_real(params.weights, "weights")
     if weights.shape not in ((m,), (m, params.rank)):
         raise ValueError(f"weights have shape {weights.shape}; accepted are {(m,)} and {(m, params.rank)}")
     if not np.all(np.isfinite(weights)) or weights.min() < 0:
         raise ValueError("weights hold negative or non-finite values; accepted are finite values >= 0")
-    each = weights.reshape(m, -1).astype(np.float64)
+    each = ordinary_weights(weights).reshape(m, -1).astype(np.float64)
     if np.any(np.linalg.norm(each, axis=0) <= each.min(axis=0)):
         raise ValueError("weights are zero everywhere; a pixel's weight says what it costs to use it")

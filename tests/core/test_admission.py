@@ -1,11 +1,14 @@
 """Arrays that solvers take and refuse: masks are honoured, what NumPy would misread in silence is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse
 
 import gsp_studio as gs
 from gsp_studio.backends.admission import as_real
+from gsp_studio.core.optimality import kkt_residual
 
 PARAMS = gs.Params(rank=3, method="ahals", max_iter=20)
 
@@ -75,6 +78,45 @@ def test_booleans_and_lists_are_numbers(X):
     assert gs.factorize(X > 0.5, PARAMS).error == gs.factorize((X > 0.5).astype(float), PARAMS).error
     assert gs.factorize(X.tolist(), PARAMS).error == gs.factorize(X, PARAMS).error
     assert as_real([[1, 2]]).dtype.kind == "i"
+
+
+MISREAD = (
+    (lambda values: values * (1 + 1j), r"holds complex128 values; accepted is an array of real numbers"),
+    (lambda values: np.ma.masked_greater(values, 0.5), r"is a masked array, and its mask has no meaning here"),
+    (lambda values: values.astype(object), r"holds Python objects"),
+    (scipy.sparse.csr_matrix, r"is a sparse matrix"),
+)
+
+
+@pytest.mark.parametrize(("make", "told"), MISREAD)
+def test_starts_weights_and_bases_that_could_only_be_misread_are_refused(X, make, told):
+    rng = np.random.default_rng(1)
+    W, H = rng.random((30, 3)), rng.random((3, 20))
+    weighted = gs.Params(3, "wsnmf", max_iter=2, weights=make(W))
+    calls = {
+        "init: W0": lambda: gs.factorize(X, replace(PARAMS, init=(make(W), H))),
+        "init: H0": lambda: gs.factorize(X, replace(PARAMS, init=(W, make(H)))),
+        "seed_basis": lambda: gs.factorize(X, replace(PARAMS, seed_basis=make(W))),
+        "weights": lambda: gs.factorize(X, weighted),
+        "W": lambda: gs.apply_basis(X, make(W)),
+        "H": lambda: kkt_residual(X, W, make(H), PARAMS),
+    }
+    for name, call in calls.items():
+        with pytest.raises(ValueError, match=f"^{name} {told}"):
+            call()
+    with pytest.raises(ValueError, match=f"^weights {told}"):
+        gs.SparseNMF(3, method="wsnmf", weights=make(H)).fit(X)
+    with pytest.raises(ValueError, match=f"^W {told}"):
+        kkt_residual(X, make(W), H, PARAMS)
+
+
+def test_masked_arrays_that_hide_nothing_are_arrays(X):
+    rng = np.random.default_rng(1)
+    W, H = rng.random((30, 3)), rng.random((3, 20))
+    plain = gs.factorize(X, replace(PARAMS, init=(W, H)))
+    found = gs.factorize(X, replace(PARAMS, init=(np.ma.masked_array(W), np.ma.masked_array(H).tolist())))
+    assert np.array_equal(found.W, plain.W)
+    assert np.array_equal(gs.apply_basis(X, np.ma.masked_array(W)).H, gs.apply_basis(X, W).H)
 
 
 def test_projections_take_neither_masks_nor_sparse_matrices(X, hidden):

@@ -106,6 +106,20 @@ def test_infinite_negative_and_missing_data_are_refused(samples, change, told):
             assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("as_matrix", [np.asarray, scipy.sparse.csr_matrix])
+def test_samples_beyond_the_type_of_the_components_are_refused(samples, as_matrix):
+    model = gs.SparseNMF(3, sparsity=0.3, max_iter=10).fit(samples.astype(np.float32))
+    coefficients = model.transform(as_matrix(np.ldexp(samples, 120)))
+    np.testing.assert_array_equal(coefficients, np.ldexp(model.transform(as_matrix(samples)), 120))
+    for largest in (1e39, 1e300):
+        with pytest.raises(
+            ValueError, match=r"X holds values up to 1e.*, and the components are float32; accepted are"
+        ):
+            model.transform(as_matrix(samples / samples.max() * largest))
+    wide = gs.SparseNMF(3, sparsity=0.3, max_iter=10).fit(samples)
+    assert wide.transform(as_matrix(samples * 1e39)).max() > 1e30
+
+
 def test_masks_of_another_shape_or_type_are_refused(samples, hidden):
     with pytest.raises(ValueError, match="mask has shape"):
         model().fit(samples, mask=hidden[1:])

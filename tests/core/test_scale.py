@@ -112,6 +112,22 @@ def test_the_reference_backend_agrees(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("method", [name for name, kind in METHODS.items() if kind.uses_weights])
+def test_only_ratios_of_weights_count(method, dtype):
+    X = data(dtype)
+    of_each = np.linspace(0.1, 1.0, M * RANK, dtype=dtype).reshape(M, RANK).astype(np.float64)
+    for weights, one in ((of_each, False), (of_each[:, 0], False), (of_each, True)):
+        plain = gs.factorize(X, params(method, weights=weights))
+        for exponent in (-1000, -520, -160, -145, 130, 520, 1000):
+            moved = np.ldexp(weights, exponent)
+            if one:  # of one basis image alone
+                moved = np.column_stack([moved[:, 0], weights[:, 1:]])
+            assert_same_run(gs.factorize(X, params(method, weights=moved)), plain, 0)
+    equal = gs.factorize(X, params(method, weights=np.full(M, 1e308)))
+    assert_same_run(equal, gs.factorize(X, params(method, weights=np.ldexp(np.full(M, 1e308), -1024))), 0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_missing_entries_are_filled_in_the_unit(dtype):
     X = data(dtype)
     mask = np.random.default_rng(1).random(X.shape) < 0.1

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import gsp_studio as gs
+from gsp_studio.backends import get_backend
 from gsp_studio.core.edits import Kill, Reseed, Split, check_edit, edited_params
 from gsp_studio.core.optimality import kkt_residual
 from gsp_studio.core.params import Params
@@ -80,6 +81,58 @@ def test_seeds_leave_out_the_ways_to_the_target(mixture):
     X, M = mixture
     found = iterates_of(X, gs.Params(3, "gsphals", 0.2, seed_basis=M, max_iter=30, tol=0))
     assert {it.trial for it in found} == {0}
+
+
+#: Of float32 sizes at which squares, and those at which seeds themselves, are no numbers of the type; of float64 too.
+FAR = {
+    np.float32: (1e-46, 1e-30, 1e-20, 1e20, 1e30, 1e39),
+    np.float64: (1e-300, 1e-200, 1e155, 1e300),
+}
+
+
+@pytest.mark.parametrize("dtype", FAR)
+@pytest.mark.parametrize("method", ["ahals", "gsphals", "psnmf", "kl"])
+def test_only_the_shape_of_free_seeds_counts(method, dtype, mixture):
+    X, M = mixture
+    start = np.abs(M + 0.2 * np.random.default_rng(2).random(M.shape))
+    params = gs.Params(3, method, 0.3, max_iter=100, tol=0)
+    plain = gs.factorize(X.astype(dtype), replace(params, seed_basis=start))
+    for size in FAR[dtype]:
+        found = gs.factorize(X.astype(dtype), replace(params, seed_basis=start * size))
+        assert found.error == pytest.approx(plain.error, abs=1e-3)
+        assert found.sparsity == pytest.approx(plain.sparsity, abs=1e-2)
+        fit = found.W.astype(np.float64) @ found.H
+        if gs.METHODS[method].is_least_squares:
+            assert np.linalg.norm(X - fit) / np.linalg.norm(X) == pytest.approx(found.error, abs=1e-4)
+
+
+@pytest.mark.parametrize("hold", ["always", "first"])
+@pytest.mark.parametrize(("dtype", "sizes"), [(np.float32, (2.0**45, 2.0**-45)), (np.float64, (1e140, 1e-140))])
+def test_held_seeds_keep_their_bits_or_are_refused(dtype, sizes, hold, mixture):
+    X, M = mixture[0].astype(dtype), mixture[1].astype(dtype)
+    params = gs.Params(3, "ahals", seed_basis=M, seed_hold=hold, max_iter=40)
+    plain = gs.factorize(X, params)
+    for size in sizes:
+        found = gs.factorize(X, replace(params, seed_basis=M * dtype(size)))
+        np.testing.assert_array_equal(found.W, M * dtype(size))
+        assert found.error == pytest.approx(plain.error, abs=1e-3)
+    for size in FAR[dtype]:
+        with pytest.raises(
+            ValueError, match=r"seed 1 is held, and its largest value .* is too far from those of X for"
+        ):
+            gs.factorize(X, replace(params, seed_basis=np.float64(size) * M))
+
+
+def test_factors_that_are_no_numbers_are_refused(mixture):
+    kernels = get_backend("reference")
+
+    def overflowing(*args):
+        H, B, G = kernels.sweep_coefficients(*args)
+        return H * np.nan, B * np.nan, G * np.nan
+
+    broken = replace(kernels, sweep_coefficients=overflowing)
+    with pytest.raises(ValueError, match="the factors of iteration 1 are beyond the range of their type, float64"):
+        gs.factorize(mixture[0], gs.Params(3, "ahals", extrapolate=False), broken)
 
 
 def test_seeds_are_held_in_data_of_extreme_size(mixture):

@@ -247,6 +247,12 @@ def test_edits_that_cannot_be_get_one_sentence(edit, fields, message, parts_like
     [
         ((6,), r"frozen names basis image 6; accepted are whole numbers from 0 to 5"),
         ((1.0,), r"frozen names basis image 1.0"),
+        ([0, 2.5], r"frozen names basis image 2.5"),
+        (([0],), r"frozen names basis image \[0\]"),
+        (0, r"frozen is 0; accepted is a list or tuple of numbers of basis images"),
+        (None, r"frozen is None; accepted"),
+        ({0}, r"frozen is \{0\}; accepted"),
+        (np.array([0]), r"frozen is \[0\]; accepted"),
         ((1, 1), r"frozen names a basis image twice"),
     ],
 )
@@ -290,3 +296,12 @@ def test_words():
     assert difference(replace(params, sparsity=0.8, frozen=(2,)), params) == "s 0.600 → 0.800, basis 3 frozen"
     assert difference(params, replace(params, frozen=(0, 2))) == "basis 1, 3 released"
     assert difference(replace(params, sparsity_h=0.5), params) == "s of H off → 0.500"
+
+
+def test_frozen_basis_images_can_be_a_list(parts_like):
+    numbers = [0, 2]
+    params = gs.Params(RANK, max_iter=3, frozen=numbers)
+    expected = gs.Params(RANK, max_iter=3, frozen=(0, 2))
+    numbers.append(1)
+    assert params == expected
+    assert np.array_equal(gs.factorize(parts_like, params).W, gs.factorize(parts_like, expected).W)

@@ -21,14 +21,14 @@ class Coding:
 
     Attributes
     ----------
-    missing : tuple of float
-        Stored numbers that stand for no value; they are read as NaN.
+    missing : tuple of int or float
+        Stored numbers that stand for no value, of whole numbers as they are; they are read as NaN.
     named : str
         What the file calls these: "_FillValue".
     scale, offset : float
     """
 
-    missing: tuple[float, ...] = ()
+    missing: tuple[int | float, ...] = ()
     named: str = ""
     scale: float = 1.0
     offset: float = 0.0
@@ -48,7 +48,8 @@ class Coding:
         scale, offset : float
             Not finite ones, or a scale of 0, are not followed.
         """
-        codes = tuple(dict.fromkeys(float(code) for code in missing if _is_held(code, stored)))
+        held = (_held(code, stored) for code in missing)
+        codes = tuple(dict.fromkeys(code for code in held if code is not None))
         if not (math.isfinite(scale) and math.isfinite(offset) and scale != 0):
             scale, offset = 1.0, 0.0
         return Coding(codes, named if codes else "", scale, offset)
@@ -95,12 +96,16 @@ def missing_note(notes: Iterable[str]) -> str:
     return next((note for note in notes if "NaN" in note), "")
 
 
-def _is_held(code: Any, stored: np.dtype[Any]) -> bool:
-    code = float(code)
+def _held(code: Any, stored: np.dtype[Any]) -> int | float | None:
+    """A code as a number of a type; None where the type does not hold it."""
     if stored.kind in "iu":
-        limits = np.iinfo(stored)
-        return math.isfinite(code) and code == int(code) and limits.min <= int(code) <= limits.max
-    return stored.kind == "f" and math.isfinite(code)
+        if isinstance(code, float | np.floating) and not float(code).is_integer():
+            return None
+        code = int(code)  # not by way of a float, which rounds codes of 64 bits
+        return code if np.iinfo(stored).min <= code <= np.iinfo(stored).max else None
+    if stored.kind != "f" or abs(code) == math.inf or code != code:
+        return None
+    return float(code)
 
 
 def kept_axes(shape: tuple[int, ...]) -> tuple[int, ...]:

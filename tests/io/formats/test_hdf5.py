@@ -98,6 +98,21 @@ def test_fill_values_are_missing_values(tmp_path, name, storage):
     assert any(name in note for note in found.notes)
 
 
+@pytest.mark.parametrize(
+    ("kind", "code"), [("i8", -(2**63) + 2), ("u8", 2**64 - 2), ("i8", 2**63 - 1)]
+)  # the first two are what NetCDF fills with
+def test_codes_of_64_bits_are_not_rounded(tmp_path, kind, code):
+    values = IMAGES.astype(kind)
+    values[3, 2, 2] = code
+    with h5py.File(tmp_path / "x.nc", "w") as file:
+        file["x"] = values
+        file["x"].attrs["_FillValue"] = np.array([code], kind)
+    assert f"stored numbers of {code} are missing values" in refused(tmp_path / "x.nc")
+    expected = IMAGES.astype(np.float64)
+    expected[3, 2, 2] = 0
+    assert np.array_equal(load_dataset(tmp_path / "x.nc", nonfinite="zero").images(), expected)
+
+
 def test_codes_that_the_type_cannot_hold_mark_nothing(tmp_path):
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["x"] = IMAGES

@@ -237,6 +237,10 @@ def _coding(content: dict[str, Any], stored: np.dtype[Any]) -> Coding:
     attributes = content.get("attributes")
     told = attributes if isinstance(attributes, dict) else {}
     held = {name: told[name] for name in ("_FillValue", "missing_value") if _is_number(told.get(name))}
+    # xarray keeps the missing value of version 2 there. Coordinates and labels, which are vectors, have none.
+    fill = content.get("fill_value") if len(_shape(content)) > 1 and "_ARRAY_DIMENSIONS" in told else None
+    if content.get("zarr_format") == 2 and "_FillValue" not in held and _is_number(fill):
+        held["fill_value"] = fill
     scale, offset = told.get("scale_factor"), told.get("add_offset")
     return Coding.of(
         stored,

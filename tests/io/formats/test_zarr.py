@@ -96,6 +96,20 @@ def test_axes_missing_values_and_what_was_never_written(tmp_path, version):
 
 
 @pytest.mark.parametrize("storage", STORAGES)
+def test_the_fill_value_of_version_2_is_a_missing_value_as_xarray_writes_it(tmp_path, storage):
+    values = IMAGES.astype(np.uint16)
+    values[3, 2, 2] = 65535
+    plain, marked = (written(tmp_path / name, 2, values, fill_value=65535) for name in ("plain.zarr", "x.zarr"))
+    zarr.open_array(marked).attrs["_ARRAY_DIMENSIONS"] = ["time", "y", "x"]
+    assert np.array_equal(load_dataset(plain).images(), values / np.float32(65535))
+    if storage == "memory":
+        assert "stored numbers of 65535 are missing values (fill_value), read as NaN" in refused(marked)
+    expected = IMAGES.astype(np.float32)
+    expected[3, 2, 2] = 0
+    assert np.array_equal(load_dataset(marked, nonfinite="zero", storage=storage).images(), expected)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("version", [2, 3])
 def test_chunks_elsewhere_are_not_read(tmp_path, version, storage):
     path = written(tmp_path / "x.zarr", version)

@@ -26,16 +26,24 @@ class Coding:
     named : str
         What the file calls these: "_FillValue".
     scale, offset : float
+    unread : tuple of str
+        Notes on what the file says of the coding and cannot be followed, a sentence each.
     """
 
     missing: tuple[int | float, ...] = ()
     named: str = ""
     scale: float = 1.0
     offset: float = 0.0
+    unread: tuple[str, ...] = ()
 
     @staticmethod
     def of(
-        stored: np.dtype[Any], missing: Iterable[Any], named: str, scale: float = 1.0, offset: float = 0.0
+        stored: np.dtype[Any],
+        missing: Iterable[Any],
+        named: str,
+        scale: float = 1.0,
+        offset: float = 0.0,
+        unread: Iterable[str] = (),
     ) -> Coding:
         """The coding of numbers of a type; codes that the type cannot hold, and NaN, mark nothing.
 
@@ -47,12 +55,13 @@ class Coding:
         named : str
         scale, offset : float
             Not finite ones, or a scale of 0, are not followed.
+        unread : iterable of str
         """
         held = (_held(code, stored) for code in missing)
         codes = tuple(dict.fromkeys(code for code in held if code is not None))
         if not (math.isfinite(scale) and math.isfinite(offset) and scale != 0):
             scale, offset = 1.0, 0.0
-        return Coding(codes, named if codes else "", scale, offset)
+        return Coding(codes, named if codes else "", scale, offset, tuple(unread))
 
     @property
     def is_none(self) -> bool:
@@ -82,7 +91,7 @@ class Coding:
 
     def notes(self, stored: np.dtype[Any]) -> tuple[str, ...]:
         """Notes in words, a sentence each."""
-        told = []
+        told = list(self.unread)
         if self.scale != 1 or self.offset != 0:
             told.append(f"stored numbers times {self.scale:g} plus {self.offset:g} are the values, as the file says")
         if self.missing:

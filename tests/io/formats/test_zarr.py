@@ -1,5 +1,6 @@
 """Zarr folders: every codec, axes and missing values as they say, nothing from elsewhere, chunks that are bounded."""
 
+import base64
 import itertools
 import json
 import os
@@ -107,6 +108,17 @@ def test_the_fill_value_of_version_2_is_a_missing_value_as_xarray_writes_it(tmp_
     expected = IMAGES.astype(np.float32)
     expected[3, 2, 2] = 0
     assert np.array_equal(load_dataset(marked, nonfinite="zero", storage=storage).images(), expected)
+
+
+def test_fill_values_in_base64_as_xarray_writes_them_into_version_3(tmp_path):
+    values = IMAGES.astype(np.float64)
+    values[3, 2, 2] = 9.96921e36
+    told = base64.standard_b64encode(struct.pack("<d", 9.96921e36)).decode()
+    path = written(tmp_path / "x.zarr", values=values, attributes={"_FillValue": told})
+    assert "stored numbers of 9.96921e+36 are missing values (_FillValue), read as NaN" in refused(path)
+    assert load_dataset(path, nonfinite="zero").images()[3, 2, 2] == 0
+    zarr.open_array(path).attrs["_FillValue"] = "AAAA="
+    assert '"_FillValue" of the file is not followed: it is "AAAA=", which is no number' in load_dataset(path).notes
 
 
 @pytest.mark.parametrize("storage", STORAGES)

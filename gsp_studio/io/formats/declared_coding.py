@@ -15,7 +15,9 @@ from gsp_studio.io.value_codes import Coding
 #: A number, numbers, or a text, as an attribute holds them.
 Told = Mapping[str, Sequence[Any] | str]
 
-_MISSING = ("_FillValue", "missing_value", "fill_value")
+_MISSING = ("_FillValue", "missing_value")
+#: Of Zarr of version 2, where it is no attribute.
+FILL_VALUE = "fill_value"
 #: Names of the attributes that are followed.
 NAMES = (*_MISSING, "scale_factor", "add_offset")
 
@@ -28,8 +30,8 @@ def declared_coding(stored: np.dtype[Any], told: Told) -> Coding:
     stored : numpy.dtype
         Of real numbers.
     told : mapping of str to sequence of numbers, or str
-        Attributes by their names, of which those in `NAMES` are followed. Text is read as a number, and that of a
-        missing value as the base64 of a double, as xarray writes it into Zarr of version 3.
+        Attributes by their names, of which those in `NAMES` and `FILL_VALUE` are followed. Text is read as a number,
+        and that of a missing value as the base64 of a double, as xarray writes it into Zarr of version 3.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def declared_coding(stored: np.dtype[Any], told: Told) -> Coding:
         held = numbers(name)
         return float(held[0]) if len(held) == 1 else default
 
-    missing = {name: numbers(name) for name in _MISSING}
+    missing = {name: numbers(name) for name in (*_MISSING, FILL_VALUE)}
     return Coding.of(
         stored,
         _all(missing.values()),

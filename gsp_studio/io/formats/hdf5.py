@@ -6,7 +6,6 @@ listed by what they are and not followed. Links within the file cannot lead in c
 
 from __future__ import annotations
 
-import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,6 +20,8 @@ import numpy as np
 from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry, DeclaredAxes
+from gsp_studio.io.formats.declared_coding import NAMES, declared_coding
+from gsp_studio.io.formats.hdf5_attributes import numbers, text
 from gsp_studio.io.formats.hdf5_axes import declared_axes
 from gsp_studio.io.formats.hdf5_chunks import CheckedChunks, unwritten
 from gsp_studio.io.formats.lazy_array import LazyArray, Read, between
@@ -33,6 +34,8 @@ _LAST_PLACE = 1 << 20
 _MOST, _MOST_LINKS = 4096, 1 << 16
 #: Links that one name may lead through.
 _HOPS = 32
+#: Numbers of an attribute that is followed.
+_MOST_NUMBERS = 16
 #: Exceptions that h5py raises for a damaged file.
 _DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError)
 
@@ -243,25 +246,8 @@ def _holds_frames_last(name: str, item: h5py.Dataset) -> bool:
 
 def _coding(item: h5py.Dataset) -> Coding:
     """Coding of values by the attributes of the CF conventions, which NetCDF files follow."""
-    missing = {name: _numbers(item, name) for name in ("_FillValue", "missing_value")}
-    scale, offset = _numbers(item, "scale_factor"), _numbers(item, "add_offset")
-    named = " and ".join(name for name, codes in missing.items() if codes)
-    return Coding.of(
-        item.dtype,
-        [code for codes in missing.values() for code in codes],
-        named,
-        scale[0] if len(scale) == 1 else 1.0,
-        offset[0] if len(offset) == 1 else 0.0,
-    )
-
-
-def _numbers(item: h5py.Dataset, name: str) -> list[Any]:
-    """The few real numbers of an attribute; none where it is something else."""
-    if name not in item.attrs:
-        return []
-    held = item.attrs.get_id(name)
-    if held.get_type().get_class() not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT):  # HDF5 trusts what an enumeration says
-        return []
-    if held.shape is None or math.prod(held.shape) > 16 or held.dtype.kind not in "iuf":
-        return []
-    return list(np.ravel(item.attrs[name]))
+    told: dict[str, list[Any] | str] = {}
+    for name in NAMES:
+        held = numbers(item, name, _MOST_NUMBERS)
+        told[name] = text(item, name) if held is None else list(held)
+    return declared_coding(item.dtype, {name: held for name, held in told.items() if held})

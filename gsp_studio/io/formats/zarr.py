@@ -21,7 +21,7 @@ from gsp_studio.arrays import Array
 from gsp_studio.io.axes import MOST
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry, DeclaredAxes
-from gsp_studio.io.formats.declared_coding import NAMES, declared_coding
+from gsp_studio.io.formats.declared_coding import FILL_VALUE, NAMES, declared_coding
 from gsp_studio.io.formats.lazy_array import LazyArray, Read, between
 from gsp_studio.io.formats.zarr_axes import Surroundings, declared_axes
 from gsp_studio.io.formats.zarr_chunks import COMPRESSORS, METADATA, chunks_of, codec_name, sizes_of
@@ -239,11 +239,11 @@ def _coding(content: dict[str, Any], stored: np.dtype[Any]) -> Coding:
     """Coding of values by the attributes of the CF conventions."""
     attributes = content.get("attributes")
     attributes = attributes if isinstance(attributes, dict) else {}
-    held = {name: attributes[name] for name in NAMES if name in attributes and name != "fill_value"}
+    held = {name: attributes[name] for name in NAMES if name in attributes}
     # xarray keeps the missing value of version 2 there. Coordinates and labels, which are vectors, have none.
     fill = content.get("fill_value") if len(_shape(content)) > 1 and "_ARRAY_DIMENSIONS" in attributes else None
     if content.get("zarr_format") == 2 and "_FillValue" not in held and _is_number(fill):
-        held["fill_value"] = fill
+        held[FILL_VALUE] = fill
     told = {name: value if isinstance(value, str) else _numbers(value) for name, value in held.items()}
     return declared_coding(stored, told)
 

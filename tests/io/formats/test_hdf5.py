@@ -131,6 +131,19 @@ def test_scale_and_offset_of_cf_are_applied(tmp_path, storage):
     assert "stored numbers times 0.5 plus 3 are the values, as the file says" in data.notes
 
 
+def test_numbers_of_the_coding_can_be_text(tmp_path):
+    values = IMAGES.astype(np.int16)
+    values[3, 2, 2] = -999
+    with h5py.File(tmp_path / "x.nc", "w") as file:
+        file["x"] = values
+        file["x"].attrs.update({"scale_factor": "0.5", "_FillValue": np.bytes_("-999"), "add_offset": "half"})
+    data = load_dataset(tmp_path / "x.nc", nonfinite="zero")
+    expected = IMAGES.astype(np.float32) / 2
+    expected[3, 2, 2] = 0
+    assert np.array_equal(data.images(), expected)
+    assert '"add_offset" of the file is not followed: it is "half", which is no number' in data.notes
+
+
 def test_chunks_that_were_never_written_are_told(tmp_path):
     with h5py.File(tmp_path / "half.h5", "w") as file:
         item = file.create_dataset("x", (N, H, W), np.uint8, chunks=(1, H, W), fillvalue=3)

@@ -28,6 +28,8 @@ class Coding:
     scale, offset : float
     unread : tuple of str
         Notes on what the file says of the coding and cannot be followed, a sentence each.
+    sign : "", "u" or "i"
+        Whole numbers are to be read as unsigned or signed ones of their size; the codes are such numbers.
     """
 
     missing: tuple[int | float, ...] = ()
@@ -35,6 +37,7 @@ class Coding:
     scale: float = 1.0
     offset: float = 0.0
     unread: tuple[str, ...] = ()
+    sign: str = ""
 
     @staticmethod
     def of(
@@ -44,6 +47,7 @@ class Coding:
         scale: float = 1.0,
         offset: float = 0.0,
         unread: Iterable[str] = (),
+        sign: str = "",
     ) -> Coding:
         """The coding of numbers of a type; codes that the type cannot hold, and NaN, mark nothing.
 
@@ -56,27 +60,37 @@ class Coding:
         scale, offset : float
             Not finite ones, or a scale of 0, are not followed.
         unread : iterable of str
+        sign : "", "u" or "i"
+            Without effect on other than whole numbers, and on those that have this sign.
         """
-        held = (_held(code, stored) for code in missing)
+        sign = sign if stored.kind in "iu" and sign != stored.kind else ""
+        held = (_held(code, stored, sign) for code in missing)
         codes = tuple(dict.fromkeys(code for code in held if code is not None))
         if not (math.isfinite(scale) and math.isfinite(offset) and scale != 0):
             scale, offset = 1.0, 0.0
-        return Coding(codes, named if codes else "", scale, offset, tuple(unread))
+        return Coding(codes, named if codes else "", scale, offset, tuple(unread), sign)
 
     @property
     def is_none(self) -> bool:
         """Whether stored numbers are the values."""
+        return not self.sign and self._is_whole
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether whole numbers stay such."""
         return not self.missing and self.scale == 1 and self.offset == 0
 
     def dtype(self, stored: np.dtype[Any]) -> np.dtype[Any]:
         """The type of the values of numbers of a type: float32 where that holds them."""
-        if self.is_none:
-            return stored
+        if self._is_whole:
+            return _signed(stored, self.sign)
         return np.dtype(np.float32 if stored.itemsize <= 2 or stored == np.float32 else np.float64)
 
     def decoded(self, numbers: Array) -> Array:
         """Values of stored numbers, of the same shape, NaN where there is none."""
-        if self.is_none:
+        if self.sign:
+            numbers = numbers.view(_signed(numbers.dtype, self.sign))
+        if self._is_whole:
             return numbers
         values = numbers.astype(self.dtype(numbers.dtype))
         if self.scale != 1 or self.offset != 0:
@@ -92,6 +106,10 @@ class Coding:
     def notes(self, stored: np.dtype[Any]) -> tuple[str, ...]:
         """Notes in words, a sentence each."""
         told = list(self.unread)
+        if self.sign:
+            signed = "unsigned" if self.sign == "u" else "signed"
+            told.append(f"whole numbers are read as {signed} ones, as the file says")
+            stored = _signed(stored, self.sign)
         if self.scale != 1 or self.offset != 0:
             told.append(f"stored numbers times {self.scale:g} plus {self.offset:g} are the values, as the file says")
         if self.missing:
@@ -105,13 +123,21 @@ def missing_note(notes: Iterable[str]) -> str:
     return next((note for note in notes if "NaN" in note), "")
 
 
-def _held(code: Any, stored: np.dtype[Any]) -> int | float | None:
-    """A code as a number of a type; None where the type does not hold it."""
+def _signed(stored: np.dtype[Any], sign: str) -> np.dtype[Any]:
+    return np.dtype(f"{stored.byteorder}{sign}{stored.itemsize}") if sign else stored
+
+
+def _held(code: Any, stored: np.dtype[Any], sign: str = "") -> int | float | None:
+    """A code as a number of a type, or of that of another sign; None where the type does not hold it."""
     if stored.kind in "iu":
         if isinstance(code, float | np.floating) and not float(code).is_integer():
             return None
         code = int(code)  # not by way of a float, which rounds codes of 64 bits
-        return code if np.iinfo(stored).min <= code <= np.iinfo(stored).max else None
+        limits, read = np.iinfo(stored), np.iinfo(_signed(stored, sign))
+        if limits.min <= code <= limits.max:
+            low, bits = int(read.min), int(read.bits)
+            return int((code - low) % 2**bits + low)
+        return code if read.min <= code <= read.max else None
     if stored.kind != "f" or abs(code) == math.inf or code != code:
         return None
     return float(code)

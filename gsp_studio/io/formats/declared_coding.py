@@ -19,7 +19,9 @@ _MISSING = ("_FillValue", "missing_value")
 #: Of Zarr of version 2, where it is no attribute.
 FILL_VALUE = "fill_value"
 #: Names of the attributes that are followed.
-NAMES = (*_MISSING, "scale_factor", "add_offset")
+NAMES = (*_MISSING, "scale_factor", "add_offset", "_Unsigned")
+#: Signs by what "_Unsigned" says.
+_SIGNS = {"true": "u", "false": "i"}
 
 
 def declared_coding(stored: np.dtype[Any], told: Told) -> Coding:
@@ -62,6 +64,7 @@ def declared_coding(stored: np.dtype[Any], told: Told) -> Coding:
         single("scale_factor", 1.0),
         single("add_offset", 0.0),
         unread,
+        _SIGNS.get(str(told.get("_Unsigned", "")).lower(), ""),
     )
 
 

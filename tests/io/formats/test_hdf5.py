@@ -131,6 +131,25 @@ def test_scale_and_offset_of_cf_are_applied(tmp_path, storage):
     assert "stored numbers times 0.5 plus 3 are the values, as the file says" in data.notes
 
 
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("size", [1, 2])
+def test_signed_numbers_can_be_unsigned(tmp_path, size, storage):
+    values = IMAGES.astype(f">u{size}") * (1 if size == 1 else 257)
+    top = 2 ** (8 * size) - 1
+    values[3, 2, 2] = top
+    with h5py.File(tmp_path / "x.nc", "w") as file:
+        file["x"] = values.view(f">i{size}" if size > 1 else "i1")
+        file["x"].attrs.update({"_Unsigned": "true"})
+        file["y"] = values.view(f">i{size}" if size > 1 else "i1")
+        file["y"].attrs.update({"_Unsigned": np.bytes_("true"), "_FillValue": np.array([-1], f"i{size}")})
+    plain = load_dataset(tmp_path / "x.nc", key="x", storage=storage)
+    masked = load_dataset(tmp_path / "x.nc", key="y", storage=storage, nonfinite="zero")
+    assert np.allclose(plain.images(), values / np.float32(top))
+    assert "whole numbers are read as unsigned ones, as the file says" in plain.notes
+    assert np.array_equal(masked.images(), np.where(values == top, 0, values).astype(np.float32))
+    assert f"stored numbers of {top} are missing values (_FillValue), read as NaN" in masked.notes
+
+
 def test_numbers_of_the_coding_can_be_text(tmp_path):
     values = IMAGES.astype(np.int16)
     values[3, 2, 2] = -999

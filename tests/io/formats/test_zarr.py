@@ -110,6 +110,23 @@ def test_the_fill_value_of_version_2_is_a_missing_value_as_xarray_writes_it(tmp_
     assert np.array_equal(load_dataset(marked, nonfinite="zero", storage=storage).images(), expected)
 
 
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("size", [1, 2])
+def test_signed_numbers_can_be_unsigned(tmp_path, size, storage):
+    values = IMAGES.astype(f">u{size}") * (1 if size == 1 else 257)
+    top = 2 ** (8 * size) - 1
+    values[3, 2, 2] = top
+    signed = values.view(f">i{size}" if size > 1 else "i1")
+    for name, more in (("x", {}), ("y", {"_FillValue": -1})):
+        written(tmp_path / name, 2, signed, attributes={"_Unsigned": "true", **more})
+    plain = load_dataset(tmp_path / "x", storage=storage)
+    masked = load_dataset(tmp_path / "y", storage=storage, nonfinite="zero")
+    assert np.allclose(plain.images(), values / np.float32(top))
+    assert "whole numbers are read as unsigned ones, as the file says" in plain.notes
+    assert np.array_equal(masked.images(), np.where(values == top, 0, values).astype(np.float32))
+    assert f"stored numbers of {top} are missing values (_FillValue), read as NaN" in masked.notes
+
+
 def test_fill_values_in_base64_as_xarray_writes_them_into_version_3(tmp_path):
     values = IMAGES.astype(np.float64)
     values[3, 2, 2] = 9.96921e36

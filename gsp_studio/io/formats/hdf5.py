@@ -19,6 +19,7 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.formats import nexus
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry, DeclaredAxes
 from gsp_studio.io.formats.declared_coding import NAMES, declared_coding
 from gsp_studio.io.formats.hdf5_attributes import numbers, text
@@ -55,7 +56,9 @@ def is_hdf5(path: Path, head: bytes = b"") -> bool:
 def list_datasets(path: Path) -> list[ArrayEntry]:
     """The datasets of a file by their paths in it, in the order of these."""
     with h5py.File(path, "r") as file:
-        return [_entry(name, item) for name, item in _walk(file)]
+        found = list(_walk(file))
+        signal = _signal(file)
+        return [_entry(name, item, signal if len(found) > 1 else None) for name, item in found]
 
 
 def open_dataset(path: Path, entry: ArrayEntry) -> LazyArray:
@@ -211,12 +214,33 @@ def _followed(file: h5py.File, start: h5py.Group, key: str, hops: list[int], whe
     return found
 
 
-def _entry(name: str, item: Any) -> ArrayEntry:
+def _signal(file: h5py.File) -> Any:
+    """Where the dataset lies that a NeXus file declares its signal; None where there is none in the file itself."""
+
+    def follow(group: h5py.Group, path: str) -> Any:
+        return _followed(file, group, path, [_HOPS], path)
+
+    try:
+        found = nexus.signal(file, follow)
+    except _DAMAGE:  # among these DatasetError, for a link to another file
+        return None
+    return None if found is None else _address(found)
+
+
+def _entry(name: str, item: Any, signal: Any = None) -> ArrayEntry:
     entry = _stored_entry(name, item)
     if entry.kind or entry.dtype.kind not in NUMERIC:
         return entry
     shape = tuple(entry.shape[k] for k in _axes(name, item))
-    return ArrayEntry(name, shape, _coding(item).dtype(entry.dtype), is_certain=_holds_frames_last(name, item))
+    is_declared = signal is not None and _address(item) == signal
+    return ArrayEntry(
+        name,
+        shape,
+        _coding(item).dtype(entry.dtype),
+        is_certain=_holds_frames_last(name, item),
+        notes=(f'"{name}" is the signal that the file declares (NeXus)',) if is_declared else (),
+        is_declared=is_declared,
+    )
 
 
 def _stored_entry(name: str, item: Any) -> ArrayEntry:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -269,9 +270,13 @@ def _holds_frames_last(name: str, item: h5py.Dataset) -> bool:
 
 
 def _coding(item: h5py.Dataset) -> Coding:
-    """Coding of values by the attributes of the CF conventions, which NetCDF files follow."""
+    """Coding of values by the attributes of the CF conventions, which NetCDF files follow, or by NeXus."""
     told: dict[str, list[Any] | str] = {}
     for name in NAMES:
         held = numbers(item, name, _MOST_NUMBERS)
         told[name] = text(item, name) if held is None else list(held)
+    if not told["scale_factor"] and not told["add_offset"]:
+        with suppress(*_DAMAGE):  # a damaged declaration is none
+            scaling = nexus.scaling(item)
+            told["scale_factor"], told["add_offset"] = ([part] for part in scaling or (1.0, 0.0))
     return declared_coding(item.dtype, {name: held for name, held in told.items() if held})

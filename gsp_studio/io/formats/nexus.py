@@ -1,4 +1,4 @@
-"""What NeXus files say of their data: which dataset is the signal."""
+"""What NeXus files say of their data: which dataset is the signal, and the scaling of a dataset."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from itertools import islice
 from typing import Any
 
 import h5py
+import numpy as np
 
-from gsp_studio.io.formats.hdf5_attributes import text
+from gsp_studio.io.formats.hdf5_attributes import numbers, text
 
 #: Groups that one may lead to by the attribute "default".
 _STEPS = 32
@@ -43,6 +44,41 @@ def signal(file: h5py.File, follow: Follow) -> h5py.Dataset | None:
         default = text(group, "default")
         group = follow(group, default) if default else _only_data(group)
     return group if isinstance(group, h5py.Dataset) else None
+
+
+def scaling(item: h5py.Dataset) -> tuple[float, float] | None:
+    """Scale and offset so that ``value = stored * scale + offset``; None where nothing is declared.
+
+    NeXus has ``value = (stored + offset) * scaling_factor`` (NXdata, FIELDNAME_scaling_factor), of scalars beside the
+    dataset that are named after it, or for the signal are not, or of its attributes.
+    """
+    name, group = str(item.name).rpartition("/")[2], item.parent
+    prefixes = (f"{name}_", "") if text(group, "signal") == name else (f"{name}_",)
+    factor = _number_of(item, "scaling_factor")
+    offset = _number_of(item, "offset") if factor is not None else None  # which alone may be something else
+    for prefix in prefixes:
+        factor = _scalar(group, f"{prefix}scaling_factor") if factor is None else factor
+        offset = _scalar(group, f"{prefix}offset") if offset is None else offset
+    if factor is None and offset is None:
+        return None
+    scale = 1.0 if factor is None else factor
+    return scale, scale * (offset or 0.0)
+
+
+def _number_of(item: h5py.Dataset, name: str) -> float | None:
+    found = numbers(item, name, 1)
+    return float(found[0]) if found is not None and len(found) == 1 else None
+
+
+def _scalar(group: h5py.Group, name: str) -> float | None:
+    """A dataset of one real number in a group itself."""
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        return None
+    held = group[name]
+    is_one = isinstance(held, h5py.Dataset) and held.shape in ((), (1,)) and held.dtype.kind in "iuf"
+    if not is_one or held.chunks is not None or held.external is not None or held.is_virtual:
+        return None
+    return float(np.ravel(held[()])[0])
 
 
 def _only_data(entry: h5py.Group) -> h5py.Group | None:

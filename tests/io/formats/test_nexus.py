@@ -1,4 +1,4 @@
-"""NeXus files: the signal that they declare."""
+"""NeXus files: the signal that they declare, and its scaling."""
 
 import h5py
 import numpy as np
@@ -64,3 +64,24 @@ def test_without_a_signal_the_largest_array_is_read(tmp_path, root, entry, signa
     with h5py.File(path, "a") as file:
         file["entry/out"] = h5py.ExternalLink("b.nxs", "/entry")
     assert peek(path).key == "entry/instrument/raw"
+
+
+@pytest.mark.parametrize("where", ["counts_", "", "attributes"])
+@pytest.mark.parametrize("storage", ["memory", "disk"])
+def test_scaling_is_of_the_sum_with_the_offset(tmp_path, where, storage):
+    path = scan(tmp_path / "a.nxs")
+    with h5py.File(path, "a") as file:
+        group = file["entry/data"]
+        holder, prefix = (group["counts"].attrs, "") if where == "attributes" else (group, where)
+        holder[f"{prefix}scaling_factor"], holder[f"{prefix}offset"] = 0.5, 100
+    data = load_dataset(path, storage=storage)
+    assert np.array_equal(data.images(), (IMAGES + np.float32(100)) * np.float32(0.5))
+    assert "stored numbers times 0.5 plus 50 are the values, as the file says" in data.notes
+    assert load_dataset(path, key="entry/data/background").images().max() == np.float32(1 / 255)  # not scaled
+
+
+def test_a_lone_attribute_offset_is_no_scaling(tmp_path):
+    path = scan(tmp_path / "a.nxs")
+    with h5py.File(path, "a") as file:
+        file["entry/data/counts"].attrs["offset"] = 100.0
+    assert np.array_equal(load_dataset(path).images(), UNIT)

@@ -30,6 +30,8 @@ class Coding:
         Notes on what the file says of the coding and cannot be followed, a sentence each.
     sign : "", "u" or "i"
         Whole numbers are to be read as unsigned or signed ones of their size; the codes are such numbers.
+    is_turned : bool
+        Unsigned numbers are to be turned round, as 0 is white; the codes are numbers before that.
     """
 
     missing: tuple[int | float, ...] = ()
@@ -38,6 +40,7 @@ class Coding:
     offset: float = 0.0
     unread: tuple[str, ...] = ()
     sign: str = ""
+    is_turned: bool = False
 
     @staticmethod
     def of(
@@ -73,7 +76,7 @@ class Coding:
     @property
     def is_none(self) -> bool:
         """Whether stored numbers are the values."""
-        return not self.sign and self._is_whole
+        return not self.sign and not self.is_turned and self._is_whole
 
     @property
     def _is_whole(self) -> bool:
@@ -90,9 +93,10 @@ class Coding:
         """Values of stored numbers, of the same shape, NaN where there is none."""
         if self.sign:
             numbers = numbers.view(_signed(numbers.dtype, self.sign))
+        grey = np.iinfo(numbers.dtype).max - numbers if self.is_turned else numbers
         if self._is_whole:
-            return numbers
-        values = numbers.astype(self.dtype(numbers.dtype))
+            return grey
+        values = grey.astype(self.dtype(numbers.dtype))
         if self.scale != 1 or self.offset != 0:
             values *= values.dtype.type(self.scale)
             values += values.dtype.type(self.offset)
@@ -110,6 +114,8 @@ class Coding:
             signed = "unsigned" if self.sign == "u" else "signed"
             told.append(f"whole numbers are read as {signed} ones, as the file says")
             stored = _signed(stored, self.sign)
+        if self.is_turned:
+            told.append("0 is white: turned round")
         if self.scale != 1 or self.offset != 0:
             told.append(f"stored numbers times {self.scale:g} plus {self.offset:g} are the values, as the file says")
         if self.missing:

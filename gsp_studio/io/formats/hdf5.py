@@ -10,6 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -38,6 +39,8 @@ _MOST, _MOST_LINKS = 4096, 1 << 16
 _HOPS = 32
 #: Numbers of an attribute that is followed.
 _MOST_NUMBERS = 16
+#: Kinds of images by HDF5's specification that are not grey.
+_COLOURED = ("IMAGE_TRUECOLOR", "IMAGE_INDEXED")
 #: Exceptions that h5py raises for a damaged file.
 _DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError)
 
@@ -279,4 +282,17 @@ def _coding(item: h5py.Dataset) -> Coding:
         with suppress(*_DAMAGE):  # a damaged declaration is none
             scaling = nexus.scaling(item)
             told["scale_factor"], told["add_offset"] = ([part] for part in scaling or (1.0, 0.0))
-    return declared_coding(item.dtype, {name: held for name, held in told.items() if held})
+    coding = declared_coding(item.dtype, {name: held for name, held in told.items() if held})
+    if not _is_white_zero(item):
+        return coding
+    if item.dtype.kind == "u" and item.dtype.itemsize <= 2 and not coding.sign:
+        return replace(coding, is_turned=True)
+    note = f"0 is white by IMAGE_WHITE_IS_ZERO, which {item.dtype} values have no largest one for: as stored"
+    return replace(coding, unread=(*coding.unread, note))
+
+
+def _is_white_zero(item: h5py.Dataset) -> bool:
+    """Whether 0 is white in grey images, by the HDF5 Image and Palette Specification."""
+    told = numbers(item, "IMAGE_WHITE_IS_ZERO", 1)
+    is_grey = text(item, "CLASS") == "IMAGE" and text(item, "IMAGE_SUBCLASS") not in _COLOURED
+    return is_grey and told is not None and bool(told.any())

@@ -150,6 +150,31 @@ def test_signed_numbers_can_be_unsigned(tmp_path, size, storage):
     assert f"stored numbers of {top} are missing values (_FillValue), read as NaN" in masked.notes
 
 
+@pytest.mark.parametrize("storage", STORAGES)
+def test_white_that_is_zero_is_turned_round(tmp_path, storage):
+    white = {"CLASS": np.bytes_("IMAGE"), "IMAGE_WHITE_IS_ZERO": np.uint8(1)}
+    values = IMAGES.copy()
+    values[3, 2, 2] = 200
+    for name, kind, more in (
+        ("x", "u1", {}),
+        ("y", "i4", {}),
+        ("z", "u1", {"_FillValue": np.uint8(200), "scale_factor": 2.0}),
+        ("colour", "u1", {"IMAGE_SUBCLASS": "IMAGE_INDEXED"}),
+    ):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["x"] = values.astype(kind)
+            file["x"].attrs.update(white | more)
+    data = load_dataset(tmp_path / "x.h5", storage=storage)
+    assert np.array_equal(data.images(), (255 - values) / np.float32(255))
+    assert "0 is white: turned round" in data.notes
+    data = load_dataset(tmp_path / "y.h5", storage=storage)
+    assert np.array_equal(data.images(), values)
+    assert "0 is white by IMAGE_WHITE_IS_ZERO, which int32 values have no largest one for: as stored" in data.notes
+    data = load_dataset(tmp_path / "z.h5", storage=storage, nonfinite="zero")
+    assert np.array_equal(data.images(), np.where(values == 200, 0, 2 * (255 - values.astype(np.float32))))
+    assert np.array_equal(load_dataset(tmp_path / "colour.h5", storage=storage).images(), values / np.float32(255))
+
+
 def test_numbers_of_the_coding_can_be_text(tmp_path):
     values = IMAGES.astype(np.int16)
     values[3, 2, 2] = -999

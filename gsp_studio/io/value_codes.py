@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,8 @@ class Coding:
         Whole numbers are to be read as unsigned or signed ones of their size; the codes are such numbers.
     is_turned : bool
         Unsigned numbers are to be turned round, as 0 is white; the codes are numbers before that.
+    valid : (int or float, int or float)
+        The smallest and largest stored number that stand for a value; others are read as NaN.
     """
 
     missing: tuple[int | float, ...] = ()
@@ -41,6 +43,7 @@ class Coding:
     unread: tuple[str, ...] = ()
     sign: str = ""
     is_turned: bool = False
+    valid: tuple[int | float, int | float] = (-math.inf, math.inf)
 
     @staticmethod
     def of(
@@ -49,7 +52,6 @@ class Coding:
         named: str,
         scale: float = 1.0,
         offset: float = 0.0,
-        unread: Iterable[str] = (),
         sign: str = "",
     ) -> Coding:
         """The coding of numbers of a type; codes that the type cannot hold, and NaN, mark nothing.
@@ -62,7 +64,6 @@ class Coding:
         named : str
         scale, offset : float
             Not finite ones, or a scale of 0, are not followed.
-        unread : iterable of str
         sign : "", "u" or "i"
             Without effect on other than whole numbers, and on those that have this sign.
         """
@@ -71,7 +72,7 @@ class Coding:
         codes = tuple(dict.fromkeys(code for code in held if code is not None))
         if not (math.isfinite(scale) and math.isfinite(offset) and scale != 0):
             scale, offset = 1.0, 0.0
-        return Coding(codes, named if codes else "", scale, offset, tuple(unread), sign)
+        return Coding(codes, named if codes else "", scale, offset, sign=sign)
 
     @property
     def is_none(self) -> bool:
@@ -81,7 +82,34 @@ class Coding:
     @property
     def _is_whole(self) -> bool:
         """Whether whole numbers stay such."""
-        return not self.missing and self.scale == 1 and self.offset == 0
+        return not self.missing and not self._is_limited and self.scale == 1 and self.offset == 0
+
+    @property
+    def _is_limited(self) -> bool:
+        return self.valid != (-math.inf, math.inf)
+
+    def within(self, low: Any, high: Any, stored: np.dtype[Any]) -> Coding:
+        """This coding with limits of valid numbers of a type; those that no number of it is beyond mark nothing.
+
+        Raises
+        ------
+        ValueError
+            No number is between the limits.
+        """
+        read = _signed(stored, self.sign)
+        low, high = (default if one != one else one for one, default in ((low, -math.inf), (high, math.inf)))
+        if read.kind == "f":
+            with np.errstate(over="ignore"):
+                low, high = float(read.type(low)), float(read.type(high))
+        else:
+            least, most = int(np.iinfo(read).min), int(np.iinfo(read).max)
+            low = None if abs(low) == math.inf else _held(math.ceil(low), stored, self.sign)
+            high = None if abs(high) == math.inf else _held(math.floor(high), stored, self.sign)
+            low = -math.inf if low is None or low == least else low
+            high = math.inf if high is None or high == most else high
+        if low > high:
+            raise ValueError(f"{low} is more than {high}")
+        return replace(self, valid=(low, high))
 
     def dtype(self, stored: np.dtype[Any]) -> np.dtype[Any]:
         """The type of the values of numbers of a type: float32 where that holds them."""
@@ -105,6 +133,9 @@ class Coding:
             if numbers.dtype.kind == "f" and abs(code) >= _ROUNDED:
                 found = np.abs(numbers / numbers.dtype.type(code) - 1) <= _NEAR
             values[found] = np.nan
+        if self._is_limited:
+            low, high = self.valid
+            values[(numbers < low) | (numbers > high)] = np.nan
         return values
 
     def notes(self, stored: np.dtype[Any]) -> tuple[str, ...]:
@@ -121,6 +152,10 @@ class Coding:
         if self.missing:
             codes = ", ".join(f"{stored.type(code)}" for code in self.missing)
             told.append(f"stored numbers of {codes} are missing values ({self.named}), read as NaN")
+        if self._is_limited:
+            sides = zip(("below", "above"), self.valid, strict=True)
+            limits = " and ".join(f"{side} {stored.type(one)}" for side, one in sides if abs(one) < math.inf)
+            told.append(f"stored numbers {limits} are not valid by the file, read as NaN")
         return tuple(told)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ _MISSING = ("_FillValue", "missing_value")
 #: Of Zarr of version 2, where it is no attribute.
 FILL_VALUE = "fill_value"
 #: Names of the attributes that are followed.
-NAMES = (*_MISSING, "scale_factor", "add_offset", "_Unsigned")
+NAMES = (*_MISSING, "scale_factor", "add_offset", "_Unsigned", "valid_range", "valid_min", "valid_max")
 #: Signs by what "_Unsigned" says.
 _SIGNS = {"true": "u", "false": "i"}
 
@@ -52,20 +54,39 @@ def declared_coding(stored: np.dtype[Any], told: Told) -> Coding:
             unread.append(f'"{name}" of the file is not followed: it is "{held[:40]}", which is no number')
             return ()
 
-    def single(name: str, default: float) -> float:
+    def single(name: str, default: float) -> Any:
         held = numbers(name)
-        return float(held[0]) if len(held) == 1 else default
+        return held[0] if len(held) == 1 else default
 
     missing = {name: numbers(name) for name in (*_MISSING, FILL_VALUE)}
-    return Coding.of(
+    coding = Coding.of(
         stored,
         _all(missing.values()),
         " and ".join(name for name, codes in missing.items() if len(codes)),
-        single("scale_factor", 1.0),
-        single("add_offset", 0.0),
-        unread,
-        _SIGNS.get(str(told.get("_Unsigned", "")).lower(), ""),
+        float(single("scale_factor", 1.0)),
+        float(single("add_offset", 0.0)),
+        sign=_SIGNS.get(str(told.get("_Unsigned", "")).lower(), ""),
     )
+    limits = numbers("valid_range")
+    low, high = limits if len(limits) == 2 else (single("valid_min", -math.inf), single("valid_max", math.inf))
+    if stored.kind in "iuf":
+        try:
+            _require_stored(coding, (low, high), stored)
+            coding = coding.within(low, high, stored)
+        except ValueError as error:
+            unread.append(f"the limits of valid numbers in the file are not followed: {error}")
+    return replace(coding, unread=tuple(unread))
+
+
+def _require_stored(coding: Coding, limits: Sequence[Any], stored: np.dtype[Any]) -> None:
+    """Raise ValueError for limits that may be those of the values: of scaled whole numbers, and of floating point.
+
+    CF has limits of stored numbers; by NetCDF's own conventions their type tells which ones they are of.
+    """
+    is_scaled = coding.scale != 1 or coding.offset != 0
+    are_floating = any(np.asarray(one).dtype.kind == "f" and abs(one) < math.inf for one in limits)
+    if stored.kind != "f" and is_scaled and are_floating:
+        raise ValueError(f"they are of floating point, the stored numbers {stored.name}")
 
 
 def _all(parts: Iterable[Sequence[Any]]) -> list[Any]:

@@ -175,6 +175,49 @@ def test_white_that_is_zero_is_turned_round(tmp_path, storage):
     assert np.array_equal(load_dataset(tmp_path / "colour.h5", storage=storage).images(), values / np.float32(255))
 
 
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize(
+    ("kind", "told", "outside"),
+    [
+        ("u1", {"valid_range": np.array([10, 200], "u1")}, "below 10 and above 200"),
+        ("i2", {"valid_min": np.int16(10), "valid_max": 200.5}, "below 10 and above 200"),
+        ("i1", {"valid_range": np.array([10, -56], "i1"), "_Unsigned": "true"}, "below 10 and above 200"),
+        ("f4", {"valid_max": np.float32(200)}, "above 200.0"),
+        ("u2", {"valid_range": np.array([0, 200], "u2"), "scale_factor": 1.0}, "above 200"),
+    ],
+)
+def test_numbers_that_are_not_valid_are_missing(tmp_path, kind, told, outside, storage):
+    values = IMAGES.clip(10, 200)
+    values[3, 2, 2], values[4, 1, 1], values[5, 0, 0] = 250, 10, 200
+    with h5py.File(tmp_path / "x.nc", "w") as file:
+        file["x"] = values.view("i1") if kind == "i1" else values.astype(kind)
+        file["x"].attrs.update(told)
+    if storage == "memory":
+        assert f"stored numbers {outside} are not valid by the file, read as NaN" in refused(tmp_path / "x.nc")
+    data = load_dataset(tmp_path / "x.nc", nonfinite="zero", storage=storage)
+    assert np.array_equal(data.images(), np.where(values == 250, 0, values).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("told", "note"),
+    [
+        ({"valid_range": np.array([0, 255], "u1")}, ""),
+        ({"valid_range": np.array([np.nan, np.inf])}, ""),
+        ({"valid_range": np.array([20, 10], "u1")}, "not followed: 20 is more than 10"),
+        ({"valid_range": np.array([0.0, 0.5]), "scale_factor": 0.01}, "not followed: they are of floating point"),
+    ],
+)
+def test_limits_that_mark_nothing(tmp_path, told, note):
+    with h5py.File(tmp_path / "x.nc", "w") as file:
+        file["x"] = IMAGES
+        file["x"].attrs.update(told)
+    data = load_dataset(tmp_path / "x.nc")
+    assert np.allclose(data.images(), IMAGES * np.float32(0.01) if "scale_factor" in told else UNIT)
+    told_of_limits = [one for one in data.notes if "valid" in one]
+    assert len(told_of_limits) == bool(note)
+    assert all(note in one for one in told_of_limits)
+
+
 def test_numbers_of_the_coding_can_be_text(tmp_path):
     values = IMAGES.astype(np.int16)
     values[3, 2, 2] = -999

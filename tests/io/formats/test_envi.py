@@ -151,6 +151,14 @@ def test_gains_are_said_to_be_left_alone(tmp_path):
     assert any("data gain values of the header are not applied" in note for note in load_dataset(header).notes)
 
 
+@pytest.mark.parametrize(("factor", "is_told"), [(10000, True), (1.0, False)])
+def test_a_reflectance_scale_factor_is_said_to_be_left_alone(tmp_path, factor, is_told):
+    paths = written(tmp_path, "c.hdr", "c.img", text(**{"reflectance scale factor": factor}))
+    told = "values are read as they are stored: reflectance scale factor of the header is not applied"
+    assert (told in load_dataset(paths[0]).notes) == is_told
+    loads(paths)
+
+
 @pytest.mark.parametrize(
     ("more", "told"),
     [

@@ -239,3 +239,10 @@ def test_frames_of_zstandard_that_do_not_say_their_size():
     last = ((1 << 17) << 3 | 1 << 1 | 1).to_bytes(3, "little") + b"\0"
     assert compressed_chunks.grows_past(frame + 1000 * block + last, "zstd", 1 << 20)
     assert not compressed_chunks.grows_past(frame + 3 * block + last, "zstd", 1 << 20)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_zipped_folder_is_told_from_an_archive_of_images(tmp_path, version):
+    written(tmp_path / "x.zarr", version)
+    path = shutil.make_archive(tmp_path / "x.zarr", "zip", tmp_path / "x.zarr")
+    assert "x.zarr.zip is a zipped Zarr; accepted is its folder, so unpack it" in refused(path)

@@ -94,7 +94,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
             labels=options.labels,
             axes=options.axes,
         ),
-        is_guess=found.is_guess or is_mixed or bool(equals),
+        is_guess=found.is_guess or is_mixed or (bool(equals) and not entry.is_declared),
         pages=pages,
         apart=apart,
         page_names=page_names,

@@ -29,7 +29,7 @@ class ArrayEntry:
 
     Arrays of a `kind` (Python objects, MATLAB cells) are listed so that an error message can name them. `is_certain`:
     the file says which axis holds the images, so that nothing is guessed. `notes`: a sentence for each decision of the
-    reader that a user should know.
+    reader that a user should know. `is_declared`: the file says that this one of its arrays is the data.
     """
 
     key: str
@@ -38,6 +38,7 @@ class ArrayEntry:
     kind: str = ""
     is_certain: bool = False
     notes: tuple[str, ...] = ()
+    is_declared: bool = False
 
     @property
     def nbytes(self) -> int:

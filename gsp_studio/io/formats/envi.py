@@ -27,6 +27,8 @@ _TYPES = {1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 12: "u2", 13: "u4", 14: "
 #: Order of the axes in the file: b, l and s are bands, lines and samples.
 _INTERLEAVES = {"bsq": "bls", "bil": "lbs", "bip": "lsb"}
 _LIBRARY = "spectral library"
+#: What values are divided by for reflectances.
+_REFLECTANCE = "reflectance scale factor"
 #: File types whose values are not in the file of the header's name.
 _ELSEWHERE = ("meta", "virtual")
 
@@ -144,8 +146,11 @@ def _read(path: Path) -> Cube:
     if not any(key in fields.held for key in ("major frame offsets", "minor frame offsets")):  # which may end the file
         told = (*told, *_beyond(values))
     gains = [key for key in ("data gain values", "data offset values") if fields.list(key)]
+    if any(factor != 1 for factor in fields.numbers(_REFLECTANCE)):
+        gains.append(_REFLECTANCE)
     if gains:
-        told = (*told, f"values are read as they are stored: {' and '.join(gains)} of the header are not applied")
+        verb = "is" if gains == [_REFLECTANCE] else "are"
+        told = (*told, f"values are read as they are stored: {' and '.join(gains)} of the header {verb} not applied")
     return Cube(
         values=values,
         good=good,

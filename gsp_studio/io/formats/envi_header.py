@@ -115,10 +115,22 @@ class Fields:
         found = []
         for part in filter(None, map(str.strip, text.split("," if "," in text else None))):
             try:
-                found.append(float(part))
+                found.append(_number(part))
             except ValueError:
                 return (), part
         return tuple(found), ""
+
+
+def _number(part: str) -> float:
+    """A number of 64 bits: a whole one as it is, as a float rounds those of more than 53 bits.
+
+    Raises
+    ------
+    ValueError
+        Something else.
+    """
+    value = float(part)
+    return int(part) if abs(value) < 2**65 and part.lstrip("+-").isdecimal() else value
 
 
 def is_header(head: bytes) -> bool:

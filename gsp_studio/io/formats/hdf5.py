@@ -6,10 +6,11 @@ listed by what they are and not followed. Links within the file cannot lead in c
 
 from __future__ import annotations
 
-import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -20,7 +21,10 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.formats import nexus
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry, DeclaredAxes
+from gsp_studio.io.formats.declared_coding import NAMES, declared_coding
+from gsp_studio.io.formats.hdf5_attributes import numbers, text
 from gsp_studio.io.formats.hdf5_axes import declared_axes
 from gsp_studio.io.formats.hdf5_chunks import CheckedChunks, unwritten
 from gsp_studio.io.formats.lazy_array import LazyArray, Read, between
@@ -33,6 +37,10 @@ _LAST_PLACE = 1 << 20
 _MOST, _MOST_LINKS = 4096, 1 << 16
 #: Links that one name may lead through.
 _HOPS = 32
+#: Numbers of an attribute that is followed.
+_MOST_NUMBERS = 16
+#: Kinds of images by HDF5's specification that are not grey.
+_COLOURED = ("IMAGE_TRUECOLOR", "IMAGE_INDEXED")
 #: Exceptions that h5py raises for a damaged file.
 _DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError)
 
@@ -52,7 +60,9 @@ def is_hdf5(path: Path, head: bytes = b"") -> bool:
 def list_datasets(path: Path) -> list[ArrayEntry]:
     """The datasets of a file by their paths in it, in the order of these."""
     with h5py.File(path, "r") as file:
-        return [_entry(name, item) for name, item in _walk(file)]
+        found = list(_walk(file))
+        signal = _signal(file)
+        return [_entry(name, item, signal if len(found) > 1 else None) for name, item in found]
 
 
 def open_dataset(path: Path, entry: ArrayEntry) -> LazyArray:
@@ -208,12 +218,33 @@ def _followed(file: h5py.File, start: h5py.Group, key: str, hops: list[int], whe
     return found
 
 
-def _entry(name: str, item: Any) -> ArrayEntry:
+def _signal(file: h5py.File) -> Any:
+    """Where the dataset lies that a NeXus file declares its signal; None where there is none in the file itself."""
+
+    def follow(group: h5py.Group, path: str) -> Any:
+        return _followed(file, group, path, [_HOPS], path)
+
+    try:
+        found = nexus.signal(file, follow)
+    except _DAMAGE:  # among these DatasetError, for a link to another file
+        return None
+    return None if found is None else _address(found)
+
+
+def _entry(name: str, item: Any, signal: Any = None) -> ArrayEntry:
     entry = _stored_entry(name, item)
     if entry.kind or entry.dtype.kind not in NUMERIC:
         return entry
     shape = tuple(entry.shape[k] for k in _axes(name, item))
-    return ArrayEntry(name, shape, _coding(item).dtype(entry.dtype), is_certain=_holds_frames_last(name, item))
+    is_declared = signal is not None and _address(item) == signal
+    return ArrayEntry(
+        name,
+        shape,
+        _coding(item).dtype(entry.dtype),
+        is_certain=_holds_frames_last(name, item),
+        notes=(f'"{name}" is the signal that the file declares (NeXus)',) if is_declared else (),
+        is_declared=is_declared,
+    )
 
 
 def _stored_entry(name: str, item: Any) -> ArrayEntry:
@@ -242,26 +273,26 @@ def _holds_frames_last(name: str, item: h5py.Dataset) -> bool:
 
 
 def _coding(item: h5py.Dataset) -> Coding:
-    """Coding of values by the attributes of the CF conventions, which NetCDF files follow."""
-    missing = {name: _numbers(item, name) for name in ("_FillValue", "missing_value")}
-    scale, offset = _numbers(item, "scale_factor"), _numbers(item, "add_offset")
-    named = " and ".join(name for name, codes in missing.items() if codes)
-    return Coding.of(
-        item.dtype,
-        [code for codes in missing.values() for code in codes],
-        named,
-        scale[0] if len(scale) == 1 else 1.0,
-        offset[0] if len(offset) == 1 else 0.0,
-    )
+    """Coding of values by the attributes of the CF conventions, which NetCDF files follow, or by NeXus."""
+    told: dict[str, list[Any] | str] = {}
+    for name in NAMES:
+        held = numbers(item, name, _MOST_NUMBERS)
+        told[name] = text(item, name) if held is None else list(held)
+    if not told["scale_factor"] and not told["add_offset"]:
+        with suppress(*_DAMAGE):  # a damaged declaration is none
+            scaling = nexus.scaling(item)
+            told["scale_factor"], told["add_offset"] = ([part] for part in scaling or (1.0, 0.0))
+    coding = declared_coding(item.dtype, {name: held for name, held in told.items() if held})
+    if not _is_white_zero(item):
+        return coding
+    if item.dtype.kind == "u" and item.dtype.itemsize <= 2 and not coding.sign:
+        return replace(coding, is_turned=True)
+    note = f"0 is white by IMAGE_WHITE_IS_ZERO, which {item.dtype} values have no largest one for: as stored"
+    return replace(coding, unread=(*coding.unread, note))
 
 
-def _numbers(item: h5py.Dataset, name: str) -> list[Any]:
-    """The few real numbers of an attribute; none where it is something else."""
-    if name not in item.attrs:
-        return []
-    held = item.attrs.get_id(name)
-    if held.get_type().get_class() not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT):  # HDF5 trusts what an enumeration says
-        return []
-    if held.shape is None or math.prod(held.shape) > 16 or held.dtype.kind not in "iuf":
-        return []
-    return list(np.ravel(item.attrs[name]))
+def _is_white_zero(item: h5py.Dataset) -> bool:
+    """Whether 0 is white in grey images, by the HDF5 Image and Palette Specification."""
+    told = numbers(item, "IMAGE_WHITE_IS_ZERO", 1)
+    is_grey = text(item, "CLASS") == "IMAGE" and text(item, "IMAGE_SUBCLASS") not in _COLOURED
+    return is_grey and told is not None and bool(told.any())

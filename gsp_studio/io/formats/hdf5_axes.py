@@ -6,8 +6,7 @@ All of it is read with distrust: only what lies in the file itself, of bounded l
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import h5py
@@ -16,6 +15,7 @@ import numpy as np
 from gsp_studio.arrays import Array
 from gsp_studio.io.axes import MOST, Axis, declared, unit_of_cf
 from gsp_studio.io.formats.array_entry import DeclaredAxes
+from gsp_studio.io.formats.hdf5_attributes import numbers, text, texts
 from gsp_studio.io.formats.hdf5_chunks import CheckedChunks
 
 Told = dict[str, Any]
@@ -25,8 +25,6 @@ _DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeErro
 _NO_SCALE = "This is a netCDF dimension but not a netCDF variable"
 #: Attributes of a data set that list the wavelengths of its bands, and the units that the names say.
 _WAVELENGTHS = {"wavelength": "", "wavelengths": "", "wavelength_nm": "nm", "wavelengths_nm": "nm"}
-#: Bytes of the text of an attribute.
-_LONGEST = 1 << 12
 
 
 def declared_axes(item: h5py.Dataset, kept: tuple[int, ...]) -> DeclaredAxes:
@@ -69,7 +67,7 @@ def _of_hyperspy(item: h5py.Dataset, k: int) -> Told:
     group = _member(item.parent, f"axis-{k}", h5py.Group)
     if group is None:
         return {}
-    told: Told = {"name": _text(group, "name"), "unit": _text(group, "units")}
+    told: Told = {"name": text(group, "name"), "unit": text(group, "units")}
     told["name"] = "" if told["name"].startswith("<") else told["name"]
     held = _member(group, "axis", h5py.Dataset)
     if held is not None:  # a DataAxis
@@ -80,7 +78,7 @@ def _of_hyperspy(item: h5py.Dataset, k: int) -> Told:
 def _of_named_axes(item: h5py.Dataset, k: int) -> Told:
     """NeXus: the attribute "axes" of the group, or of the dataset, names the datasets of the coordinates."""
     for holder in (item.parent, item):
-        names = _texts(holder, "axes")
+        names = texts(holder, "axes")
         if len(names) == 1 and ":" in names[0]:
             names = names[0].split(":")
         if len(names) == item.ndim and names[k] not in ("", "."):
@@ -91,9 +89,9 @@ def _of_named_axes(item: h5py.Dataset, k: int) -> Told:
 def _of_emd(item: h5py.Dataset, k: int) -> Told:
     """Datasets "dim1", "dim2" beside the data, with the attributes name and units, as EMD files have them."""
     held = _member(item.parent, f"dim{k + 1}", h5py.Dataset)
-    if held is None or not _text(held, "name"):
+    if held is None or not text(held, "name"):
         return {}
-    told = {"name": _text(held, "name"), "unit": _text(held, "units").strip("[]")}
+    told = {"name": text(held, "name"), "unit": text(held, "units").strip("[]")}
     if held.shape == (2,) and item.shape[k] > 2:  # the first two places stand for all
         first, second = _values(held, 2)
         return told | {"offset": float(first), "scale": float(second - first)}
@@ -106,7 +104,7 @@ def _of_scales(item: h5py.Dataset, k: int) -> Told:
     for j in range(min(len(dimension), 4)):
         scale = dimension[j]
         own = str(scale.name).rpartition("/")[2]
-        if _text(scale, "NAME").startswith(_NO_SCALE):
+        if text(scale, "NAME").startswith(_NO_SCALE):
             return {"name": own}
         told = _of_dataset(scale, item.shape[k], own)
         if told:
@@ -117,13 +115,13 @@ def _of_scales(item: h5py.Dataset, k: int) -> Told:
 def _of_dims(item: h5py.Dataset, k: int) -> Told:
     """The attribute "dims" names the dimensions, as xarray does, and datasets beside the data; "units" their units."""
     for attribute in ("dims", "dimensions", "_ARRAY_DIMENSIONS"):
-        names = _texts(item, attribute)
+        names = texts(item, attribute)
         if len(names) == 1 and item.ndim > 1:
             names = names[0].replace(",", " ").split()
         if len(names) != item.ndim or not names[k]:
             continue
         told = _of_dataset(_member(item.parent, names[k], h5py.Dataset), item.shape[k], names[k])
-        units = _texts(item, "units")
+        units = texts(item, "units")
         if len(units) == 1 and item.ndim > 1:
             units = units[0].split(",")
         unit = units[k].strip() if len(units) == item.ndim else ""
@@ -138,7 +136,7 @@ def _of_attributes(item: h5py.Dataset, k: int) -> Told:
     for name, unit in _WAVELENGTHS.items():
         values = _numbers(item, name)
         if is_alone and values is not None and len(values) == count > 1:
-            unit = unit or _text(item, "wavelength_units") or _text(item, f"{name}_units") or _text(item, "units")
+            unit = unit or text(item, "wavelength_units") or text(item, f"{name}_units") or text(item, "units")
             return {"name": "Wavelength", "unit": unit, "values": values}
     sizes = _numbers(item, "element_size_um")
     if sizes is not None and len(sizes) == 3 and item.ndim >= 3 and k >= item.ndim - 3:
@@ -150,8 +148,8 @@ def _of_dataset(held: h5py.Dataset | None, count: int, own: str) -> Told:
     """Coordinates in a dataset, with its attributes units and long_name."""
     if held is None:
         return {}
-    named = _text(held, "long_name")
-    told = {"name": named if 0 < len(named) <= 60 else own, "unit": unit_of_cf(_text(held, "units"))}
+    named = text(held, "long_name")
+    told = {"name": named if 0 < len(named) <= 60 else own, "unit": unit_of_cf(text(held, "units"))}
     if held.shape != (count,) or held.dtype.kind not in "iuf":
         return {}
     return told | {"values": _values(held, count)}
@@ -187,34 +185,5 @@ def _number(holder: Any, name: str) -> float | None:
 
 def _numbers(holder: Any, name: str) -> Array | None:
     """An attribute of real numbers, as a vector; None where it is something else."""
-    if name not in holder.attrs:
-        return None
-    held = holder.attrs.get_id(name)
-    if held.get_type().get_class() not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT):  # HDF5 trusts what an enumeration says
-        return None
-    if held.shape is None or math.prod(held.shape) > MOST or held.dtype.kind not in "iuf":
-        return None
-    return np.ravel(np.asarray(holder.attrs[name], np.float64))
-
-
-def _text(holder: Any, name: str) -> str:
-    found = _texts(holder, name)
-    return found[0] if len(found) == 1 else ""
-
-
-def _texts(holder: Any, name: str) -> list[str]:
-    """An attribute of a few texts; none where it is something else."""
-    if name not in holder.attrs:
-        return []
-    held = holder.attrs.get_id(name)
-    if held.shape is None or math.prod(held.shape) > 32 or held.get_storage_size() > _LONGEST:
-        return []
-    return [one for one in _decoded(holder.attrs[name]) if len(one) <= _LONGEST]
-
-
-def _decoded(value: Any) -> Iterator[str]:
-    for one in np.ravel(np.asarray(value, object)).tolist():
-        if isinstance(one, bytes):
-            yield one.decode("utf-8", "replace").strip("\0 ")
-        elif isinstance(one, str):
-            yield one.strip("\0 ")
+    held = numbers(holder, name, MOST)
+    return None if held is None else held.astype(np.float64)

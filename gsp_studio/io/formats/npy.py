@@ -77,6 +77,8 @@ def list_npz(path: Path) -> list[ArrayEntry]:
         members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
         for info in members[:_MOST]:
             where = f"{info.filename} in {path}"
+            if info is not archive.getinfo(info.filename):  # which is the last of its name
+                raise DatasetError(f"{path} has several members {info.filename}; accepted is one of each name")
             if info.compress_type not in _METHODS:
                 raise DatasetError(
                     f"{where} is compressed by method {info.compress_type}; accepted are stored and deflated members"

@@ -139,7 +139,8 @@ def choose_array(entries: list[ArrayEntry], key: str | None, path: Path) -> Arra
     ----------
     entries : list of ArrayEntry
     key : str or None
-        Name of the array; None: the largest that can hold images and is no preview or metadata.
+        Name of the array; None: the one that the file declares its data, else the largest that can
+        hold images and is no preview or metadata.
     path : Path
         For the error.
 
@@ -162,7 +163,7 @@ def choose_array(entries: list[ArrayEntry], key: str | None, path: Path) -> Arra
         if len(entries) == 1:
             _require_images(entries[0], path)
         raise DatasetError(f"{path} holds no matrix or stack of images; it holds {listed}")
-    return max(usable, key=lambda entry: (not _is_beside(entry), math.prod(entry.shape)))
+    return max(usable, key=lambda entry: (entry.is_declared, not _is_beside(entry), math.prod(entry.shape)))
 
 
 def equals_of(entries: list[ArrayEntry], chosen: ArrayEntry) -> list[ArrayEntry]:

@@ -21,6 +21,7 @@ from gsp_studio.arrays import Array
 from gsp_studio.io.axes import MOST
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry, DeclaredAxes
+from gsp_studio.io.formats.declared_coding import FILL_VALUE, NAMES, declared_coding
 from gsp_studio.io.formats.lazy_array import LazyArray, Read, between
 from gsp_studio.io.formats.zarr_axes import Surroundings, declared_axes
 from gsp_studio.io.formats.zarr_chunks import COMPRESSORS, METADATA, chunks_of, codec_name, sizes_of
@@ -35,6 +36,8 @@ _CODECS |= {"shuffle", "delta", "fixedscaleoffset", "quantize", "bitround", "ast
 _MOST, _MOST_FOLDERS, _LONGEST = 4096, 1 << 16, 1 << 24
 #: Chunks of an array, each a file to be opened, and chunks that zarr reads at once.
 _MOST_CHUNKS, _AT_ONCE = 1 << 18, 1 << 12
+#: Numbers of an attribute that is followed.
+_MOST_NUMBERS = 16
 
 
 def is_zarr(path: Path, head: bytes) -> bool:
@@ -235,16 +238,20 @@ def _codecs(content: dict[str, Any]) -> Iterator[str]:
 def _coding(content: dict[str, Any], stored: np.dtype[Any]) -> Coding:
     """Coding of values by the attributes of the CF conventions."""
     attributes = content.get("attributes")
-    told = attributes if isinstance(attributes, dict) else {}
-    held = {name: told[name] for name in ("_FillValue", "missing_value") if _is_number(told.get(name))}
-    scale, offset = told.get("scale_factor"), told.get("add_offset")
-    return Coding.of(
-        stored,
-        held.values(),
-        " and ".join(held),
-        float(scale) if _is_number(scale) else 1.0,  # type: ignore[arg-type]
-        float(offset) if _is_number(offset) else 0.0,  # type: ignore[arg-type]
-    )
+    attributes = attributes if isinstance(attributes, dict) else {}
+    held = {name: attributes[name] for name in NAMES if name in attributes}
+    # xarray keeps the missing value of version 2 there. Coordinates and labels, which are vectors, have none.
+    fill = content.get("fill_value") if len(_shape(content)) > 1 and "_ARRAY_DIMENSIONS" in attributes else None
+    if content.get("zarr_format") == 2 and "_FillValue" not in held and _is_number(fill):
+        held[FILL_VALUE] = fill
+    told = {name: value if isinstance(value, str) else _numbers(value) for name, value in held.items()}
+    return declared_coding(stored, told)
+
+
+def _numbers(value: Any) -> list[Any]:
+    """The few real numbers of an attribute; none where it is something else."""
+    values = value if isinstance(value, list) else [value]
+    return values if len(values) <= _MOST_NUMBERS and all(map(_is_number, values)) else []
 
 
 def _is_number(value: Any) -> bool:

@@ -27,6 +27,7 @@ from typing import IO, Any, Protocol
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.matlab5 import DEFLATE_MOST
+from gsp_studio.io.formats.zarr_chunks import METADATA
 from gsp_studio.io.memory import in_units, require_memory
 
 #: Bytes that one image of an archive may have, decompressed.
@@ -147,6 +148,14 @@ def is_archive(path: Path, head: bytes) -> bool:
         with path.open("rb") as file:
             head = file.read(512)
     return len(head) >= 265 and head[257:262] == b"ustar"
+
+
+def holds_zarr(path: Path) -> bool:
+    """Whether a source is a ZIP archive of a Zarr folder, by the names of its members."""
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return False
+    with _damage_named(path), _zip(path) as archive:
+        return any(PurePosixPath(name).name in METADATA for name in archive.namelist())
 
 
 @contextmanager

@@ -91,6 +91,8 @@ def scan(source: Source, skips_damaged: bool = False) -> tuple[dict[Member, Head
             found[file] = header
     skipped = {name: skipped[name] for name in sorted(skipped, key=natural_key)}
     if not found:
+        if archives.holds_zarr(source.path):
+            raise DatasetError(f"{source.path} is a zipped Zarr; accepted is its folder, so unpack it")
         others = f" ({_other_files(skipped)})" if skipped else ""
         raise DatasetError(f"{source.path} contains no images{others}; accepted are {image_file.ACCEPTED}")
     return {file: found[file] for file in sorted(found, key=lambda file: natural_key(file.inside))}, skipped

@@ -4,6 +4,7 @@ import contextlib
 import pickle
 import struct
 import tracemalloc
+import warnings
 import zipfile
 
 import numpy as np
@@ -255,6 +256,14 @@ def test_archives_are_stored_or_deflated(tmp_path, method):
     with zipfile.ZipFile(tmp_path / "x.npz", "w", method) as archive:
         archive.writestr("images.npy", npy_bytes((4, 9, 7), body=bytes(4 * 9 * 7 * 4)))
     assert "accepted are stored and deflated members" in refused(tmp_path / "x.npz")
+
+
+def test_members_of_one_name_are_refused(tmp_path):
+    with warnings.catch_warnings(), zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        warnings.simplefilter("ignore")  # of zipfile, about the name
+        archive.writestr("X.npy", npy_bytes((4, 5, 6), body=bytes(range(120)) * 8))
+        archive.writestr("X.npy", npy_bytes((4, 5, 3), body=bytes(range(120)) * 4))
+    assert "has several members X.npy; accepted is one of each name" in refused(tmp_path / "x.npz")
 
 
 def test_previews_are_not_taken_for_the_data(tmp_path):

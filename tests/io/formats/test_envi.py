@@ -123,6 +123,18 @@ def test_the_ignored_value_is_missing(tmp_path, storage):
     loads([header])
 
 
+@pytest.mark.parametrize(("code", "kind", "data_type"), [(-(2**63) + 2, "<i8", 14), (2**64 - 2, "<u8", 15)])
+def test_ignored_values_of_64_bits_are_not_rounded(tmp_path, code, kind, data_type):
+    values = CUBE.astype(kind)
+    values[2, 3, 4] = code
+    said = text(**{"data type": data_type, "data ignore value": code})
+    header, _ = written(tmp_path, "c.hdr", "c.img", said, values.tobytes())
+    assert f"stored numbers of {code} are missing values" in refused(header)
+    expected = CUBE.astype(np.float64)
+    expected[2, 3, 4] = 0
+    assert np.array_equal(load_dataset(header, nonfinite="zero").images(), expected)
+
+
 @pytest.mark.parametrize("storage", STORAGES)
 def test_spectral_libraries(tmp_path, storage):
     said = text(samples=63, lines=11, bands=1, **{"file type": "ENVI Spectral Library"})
@@ -137,6 +149,14 @@ def test_spectral_libraries(tmp_path, storage):
 def test_gains_are_said_to_be_left_alone(tmp_path):
     header, _ = written(tmp_path, "c.hdr", "c.img", text(**{"data gain values": "{1, 2, 3, 4, 5, 6, 7}"}))
     assert any("data gain values of the header are not applied" in note for note in load_dataset(header).notes)
+
+
+@pytest.mark.parametrize(("factor", "is_told"), [(10000, True), (1.0, False)])
+def test_a_reflectance_scale_factor_is_said_to_be_left_alone(tmp_path, factor, is_told):
+    paths = written(tmp_path, "c.hdr", "c.img", text(**{"reflectance scale factor": factor}))
+    told = "values are read as they are stored: reflectance scale factor of the header is not applied"
+    assert (told in load_dataset(paths[0]).notes) == is_told
+    loads(paths)
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,21 @@ def test_fill_values_are_missing_values(tmp_path, name, storage):
     assert any(name in note for note in found.notes)
 
 
+@pytest.mark.parametrize(
+    ("kind", "code"), [("i8", -(2**63) + 2), ("u8", 2**64 - 2), ("i8", 2**63 - 1)]
+)  # the first two are what NetCDF fills with
+def test_codes_of_64_bits_are_not_rounded(tmp_path, kind, code):
+    values = IMAGES.astype(kind)
+    values[3, 2, 2] = code
+    with h5py.File(tmp_path / "x.nc", "w") as file:
+        file["x"] = values
+        file["x"].attrs["_FillValue"] = np.array([code], kind)
+    assert f"stored numbers of {code} are missing values" in refused(tmp_path / "x.nc")
+    expected = IMAGES.astype(np.float64)
+    expected[3, 2, 2] = 0
+    assert np.array_equal(load_dataset(tmp_path / "x.nc", nonfinite="zero").images(), expected)
+
+
 def test_codes_that_the_type_cannot_hold_mark_nothing(tmp_path):
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["x"] = IMAGES
@@ -114,6 +129,106 @@ def test_scale_and_offset_of_cf_are_applied(tmp_path, storage):
     data = load_dataset(tmp_path / "x.nc", storage=storage)
     assert np.array_equal(data.images(), IMAGES.astype(np.float32) * 0.5 + 3)
     assert "stored numbers times 0.5 plus 3 are the values, as the file says" in data.notes
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("size", [1, 2])
+def test_signed_numbers_can_be_unsigned(tmp_path, size, storage):
+    values = IMAGES.astype(f">u{size}") * (1 if size == 1 else 257)
+    top = 2 ** (8 * size) - 1
+    values[3, 2, 2] = top
+    with h5py.File(tmp_path / "x.nc", "w") as file:
+        file["x"] = values.view(f">i{size}" if size > 1 else "i1")
+        file["x"].attrs.update({"_Unsigned": "true"})
+        file["y"] = values.view(f">i{size}" if size > 1 else "i1")
+        file["y"].attrs.update({"_Unsigned": np.bytes_("true"), "_FillValue": np.array([-1], f"i{size}")})
+    plain = load_dataset(tmp_path / "x.nc", key="x", storage=storage)
+    masked = load_dataset(tmp_path / "x.nc", key="y", storage=storage, nonfinite="zero")
+    assert np.allclose(plain.images(), values / np.float32(top))
+    assert "whole numbers are read as unsigned ones, as the file says" in plain.notes
+    assert np.array_equal(masked.images(), np.where(values == top, 0, values).astype(np.float32))
+    assert f"stored numbers of {top} are missing values (_FillValue), read as NaN" in masked.notes
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_white_that_is_zero_is_turned_round(tmp_path, storage):
+    white = {"CLASS": np.bytes_("IMAGE"), "IMAGE_WHITE_IS_ZERO": np.uint8(1)}
+    values = IMAGES.copy()
+    values[3, 2, 2] = 200
+    for name, kind, more in (
+        ("x", "u1", {}),
+        ("y", "i4", {}),
+        ("z", "u1", {"_FillValue": np.uint8(200), "scale_factor": 2.0}),
+        ("colour", "u1", {"IMAGE_SUBCLASS": "IMAGE_INDEXED"}),
+    ):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["x"] = values.astype(kind)
+            file["x"].attrs.update(white | more)
+    data = load_dataset(tmp_path / "x.h5", storage=storage)
+    assert np.array_equal(data.images(), (255 - values) / np.float32(255))
+    assert "0 is white: turned round" in data.notes
+    data = load_dataset(tmp_path / "y.h5", storage=storage)
+    assert np.array_equal(data.images(), values)
+    assert "0 is white by IMAGE_WHITE_IS_ZERO, which int32 values have no largest one for: as stored" in data.notes
+    data = load_dataset(tmp_path / "z.h5", storage=storage, nonfinite="zero")
+    assert np.array_equal(data.images(), np.where(values == 200, 0, 2 * (255 - values.astype(np.float32))))
+    assert np.array_equal(load_dataset(tmp_path / "colour.h5", storage=storage).images(), values / np.float32(255))
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize(
+    ("kind", "told", "outside"),
+    [
+        ("u1", {"valid_range": np.array([10, 200], "u1")}, "below 10 and above 200"),
+        ("i2", {"valid_min": np.int16(10), "valid_max": 200.5}, "below 10 and above 200"),
+        ("i1", {"valid_range": np.array([10, -56], "i1"), "_Unsigned": "true"}, "below 10 and above 200"),
+        ("f4", {"valid_max": np.float32(200)}, "above 200.0"),
+        ("u2", {"valid_range": np.array([0, 200], "u2"), "scale_factor": 1.0}, "above 200"),
+    ],
+)
+def test_numbers_that_are_not_valid_are_missing(tmp_path, kind, told, outside, storage):
+    values = IMAGES.clip(10, 200)
+    values[3, 2, 2], values[4, 1, 1], values[5, 0, 0] = 250, 10, 200
+    with h5py.File(tmp_path / "x.nc", "w") as file:
+        file["x"] = values.view("i1") if kind == "i1" else values.astype(kind)
+        file["x"].attrs.update(told)
+    if storage == "memory":
+        assert f"stored numbers {outside} are not valid by the file, read as NaN" in refused(tmp_path / "x.nc")
+    data = load_dataset(tmp_path / "x.nc", nonfinite="zero", storage=storage)
+    assert np.array_equal(data.images(), np.where(values == 250, 0, values).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("told", "note"),
+    [
+        ({"valid_range": np.array([0, 255], "u1")}, ""),
+        ({"valid_range": np.array([np.nan, np.inf])}, ""),
+        ({"valid_range": np.array([20, 10], "u1")}, "not followed: 20 is more than 10"),
+        ({"valid_range": np.array([0.0, 0.5]), "scale_factor": 0.01}, "not followed: they are of floating point"),
+    ],
+)
+def test_limits_that_mark_nothing(tmp_path, told, note):
+    with h5py.File(tmp_path / "x.nc", "w") as file:
+        file["x"] = IMAGES
+        file["x"].attrs.update(told)
+    data = load_dataset(tmp_path / "x.nc")
+    assert np.allclose(data.images(), IMAGES * np.float32(0.01) if "scale_factor" in told else UNIT)
+    told_of_limits = [one for one in data.notes if "valid" in one]
+    assert len(told_of_limits) == bool(note)
+    assert all(note in one for one in told_of_limits)
+
+
+def test_numbers_of_the_coding_can_be_text(tmp_path):
+    values = IMAGES.astype(np.int16)
+    values[3, 2, 2] = -999
+    with h5py.File(tmp_path / "x.nc", "w") as file:
+        file["x"] = values
+        file["x"].attrs.update({"scale_factor": "0.5", "_FillValue": np.bytes_("-999"), "add_offset": "half"})
+    data = load_dataset(tmp_path / "x.nc", nonfinite="zero")
+    expected = IMAGES.astype(np.float32) / 2
+    expected[3, 2, 2] = 0
+    assert np.array_equal(data.images(), expected)
+    assert '"add_offset" of the file is not followed: it is "half", which is no number' in data.notes
 
 
 def test_chunks_that_were_never_written_are_told(tmp_path):

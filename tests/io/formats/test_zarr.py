@@ -1,5 +1,6 @@
 """Zarr folders: every codec, axes and missing values as they say, nothing from elsewhere, chunks that are bounded."""
 
+import base64
 import itertools
 import json
 import os
@@ -93,6 +94,48 @@ def test_axes_missing_values_and_what_was_never_written(tmp_path, version):
     assert np.array_equal(data.images(), expected)
     assert "axes of length 1 are left out: 12 x 1 x 1 x 9 x 7 is read as 12 x 9 x 7" in data.notes
     assert "2 of 4 chunks were never written; their values are 5, the fill value" in data.notes
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_the_fill_value_of_version_2_is_a_missing_value_as_xarray_writes_it(tmp_path, storage):
+    values = IMAGES.astype(np.uint16)
+    values[3, 2, 2] = 65535
+    plain, marked = (written(tmp_path / name, 2, values, fill_value=65535) for name in ("plain.zarr", "x.zarr"))
+    zarr.open_array(marked).attrs["_ARRAY_DIMENSIONS"] = ["time", "y", "x"]
+    assert np.array_equal(load_dataset(plain).images(), values / np.float32(65535))
+    if storage == "memory":
+        assert "stored numbers of 65535 are missing values (fill_value), read as NaN" in refused(marked)
+    expected = IMAGES.astype(np.float32)
+    expected[3, 2, 2] = 0
+    assert np.array_equal(load_dataset(marked, nonfinite="zero", storage=storage).images(), expected)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("size", [1, 2])
+def test_signed_numbers_can_be_unsigned(tmp_path, size, storage):
+    values = IMAGES.astype(f">u{size}") * (1 if size == 1 else 257)
+    top = 2 ** (8 * size) - 1
+    values[3, 2, 2] = top
+    signed = values.view(f">i{size}" if size > 1 else "i1")
+    for name, more in (("x", {}), ("y", {"_FillValue": -1})):
+        written(tmp_path / name, 2, signed, attributes={"_Unsigned": "true", **more})
+    plain = load_dataset(tmp_path / "x", storage=storage)
+    masked = load_dataset(tmp_path / "y", storage=storage, nonfinite="zero")
+    assert np.allclose(plain.images(), values / np.float32(top))
+    assert "whole numbers are read as unsigned ones, as the file says" in plain.notes
+    assert np.array_equal(masked.images(), np.where(values == top, 0, values).astype(np.float32))
+    assert f"stored numbers of {top} are missing values (_FillValue), read as NaN" in masked.notes
+
+
+def test_fill_values_in_base64_as_xarray_writes_them_into_version_3(tmp_path):
+    values = IMAGES.astype(np.float64)
+    values[3, 2, 2] = 9.96921e36
+    told = base64.standard_b64encode(struct.pack("<d", 9.96921e36)).decode()
+    path = written(tmp_path / "x.zarr", values=values, attributes={"_FillValue": told})
+    assert "stored numbers of 9.96921e+36 are missing values (_FillValue), read as NaN" in refused(path)
+    assert load_dataset(path, nonfinite="zero").images()[3, 2, 2] == 0
+    zarr.open_array(path).attrs["_FillValue"] = "AAAA="
+    assert '"_FillValue" of the file is not followed: it is "AAAA=", which is no number' in load_dataset(path).notes
 
 
 @pytest.mark.parametrize("storage", STORAGES)
@@ -196,3 +239,10 @@ def test_frames_of_zstandard_that_do_not_say_their_size():
     last = ((1 << 17) << 3 | 1 << 1 | 1).to_bytes(3, "little") + b"\0"
     assert compressed_chunks.grows_past(frame + 1000 * block + last, "zstd", 1 << 20)
     assert not compressed_chunks.grows_past(frame + 3 * block + last, "zstd", 1 << 20)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_zipped_folder_is_told_from_an_archive_of_images(tmp_path, version):
+    written(tmp_path / "x.zarr", version)
+    path = shutil.make_archive(tmp_path / "x.zarr", "zip", tmp_path / "x.zarr")
+    assert "x.zarr.zip is a zipped Zarr; accepted is its folder, so unpack it" in refused(path)

@@ -107,7 +107,7 @@ def _compact_graph(checkpoint: Checkpoint, weights: Mapping[str, Array]) -> Comp
     keys = {layer.name: layer.key for layer in checkpoint.layers}
     before = graph.arrays | {keys.get(name, name): values for name, values in weights.items()}
     found = without_idle_channels(graph.steps, before, graph.inputs)
-    graph.rewrite(found.arrays)
+    graph.rewrite(found.arrays, found.narrowed)
     return CompactNetwork(found, model)
 
 

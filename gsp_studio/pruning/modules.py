@@ -172,6 +172,8 @@ def selectors_of(given: Selector | Iterable[Selector], what: str) -> list[Select
     ValueError
         Something that selects nothing.
     """
+    if not isinstance(given, (str, type, nn.Module, Tensor, Iterable)):
+        raise ValueError(f"{what} is {given!r:.60}; accepted are names, patterns, types, modules and parameters")
     listed: list[Any] = [given] if isinstance(given, (str, type, nn.Module, Tensor)) else list(given)
     for each in listed:
         if not isinstance(each, (str, type, nn.Module, Tensor)):

@@ -123,6 +123,7 @@ class GSPPruner:
         self._induced = self._while_training(while_training)
         self.iterations = 0
         self._has_projected = self._has_moved = False
+        self._reached = 1.0  # fraction of the target at the last projection
         self._models = {id(each): each for each in (model, inside(model))}
         out, wanted = selectors_of(exclude, "exclude"), selectors_of(include, "include")
         ends = tuple(name for name in out if isinstance(name, str) and name in (FIRST, LAST))
@@ -221,10 +222,11 @@ class GSPPruner:
     def freeze_masks(self) -> None:
         """Keep the zeros of the pruned layers from now on, whatever updates the weights.
 
-        Where `step` was called since the last projection, which moved zeros, the layers are projected once more first.
+        Where `step` was called since the last projection, which moved zeros, the layers are projected once more first,
+        to the same fraction of the target.
         """
         if self._has_moved and not self.is_frozen:
-            self._project(self._induced)
+            self._project(self._induced, self._reached)
         names = self._names()
         for name, place in self._places.items():
             if name in names:
@@ -269,6 +271,7 @@ class GSPPruner:
             "iterations": self.iterations,
             "has_projected": self._has_projected,
             "has_moved": self._has_moved,
+            "reached": self._reached,
             "masks": {name: mask.dropped.cpu().clone() for name, mask in held.items() if mask is not None},
         }
 
@@ -287,7 +290,7 @@ class GSPPruner:
             self._induced = self._while_training(new.while_training)
         self.unfreeze()
         self.iterations = new.iterations
-        self._has_projected, self._has_moved = new.has_projected, new.has_moved
+        self._has_projected, self._has_moved, self._reached = new.has_projected, new.has_moved, new.reached
         for name, mask in new.masks.items():
             place = self._places[name]
             masks.attach(place.module, masks.Mask(mask, place.attribute))
@@ -324,8 +327,9 @@ class GSPPruner:
             raise ValueError("the masks are frozen; unfreeze() lets the weights go")
 
     def _project(self, grouping: Grouping, fraction: float = 1.0) -> None:
-        self._has_projected, self._has_moved = True, False
+        self._has_projected, self._has_moved, self._reached = True, False, fraction
         if self.zeros is not None:
+            grouping = replace(grouping, own=tuple((name, fraction * s) for name, s in grouping.own))
             layers = self.layers()
             _refuse_nan(layers)
             self._take(layers_to_zeros(layers, fraction * self.zeros, grouping).weights)

@@ -48,6 +48,7 @@ class State:
     iterations: int
     has_projected: bool
     has_moved: bool
+    reached: float
     settings: Settings | None = None
     grouping: Grouping | None = None
     while_training: Any = None
@@ -83,6 +84,7 @@ def state_of(given: Any, shapes: Mapping[str, tuple[int, ...]]) -> State:
         "iterations": whole_number(held.get("iterations"), 'the entry "iterations" of the state', 0),
         "has_projected": bool(held.get("has_projected", False)),
         "has_moved": bool(held.get("has_moved", False)),
+        "reached": check_target(held.get("reached", 1.0), 'the entry "reached" of the state'),
     }
     if held.get("settings") is None:
         return State(masks, **counters)
@@ -93,7 +95,8 @@ def state_of(given: Any, shapes: Mapping[str, tuple[int, ...]]) -> State:
         own = tuple((str(name), s) for name, s in parts.get("own", ()))
         exclude = tuple(str(name) for name in parts.get("exclude", ()))
         grouping = Grouping(**{**parts, "own": own, "exclude": exclude})
-        Grouping(**{"values": saved.get("while_training")})  # raises now for other values
+        values: Any = saved.get("while_training")
+        Grouping(values=values)  # raises now for others
     except TypeError as error:
         raise ValueError(f"the grouping of the state is none ({error}); accepted is one of state_dict") from error
     return State(masks, **counters, settings=settings, grouping=grouping, while_training=saved.get("while_training"))

@@ -362,6 +362,30 @@ def test_a_schedule_scales_the_target():
         GSPPruner(model, 0.8, schedule=lambda epoch: 2).step(1)
 
 
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_a_freeze_within_a_schedule_stays_at_its_fraction(is_resumed):
+    zeros = []
+    for calls in (2, 3):  # a projection, and one with a step behind it
+        model = plain()
+        pruner = GSPPruner(model, zeros=0.9, every=2, schedule=ramp(0, 10))
+        for _ in range(calls):
+            pruner.step(2)
+        if is_resumed:
+            state, pruner = pruner.state_dict(), GSPPruner(model, zeros=0.9, every=2, schedule=ramp(0, 10))
+            pruner.load_state_dict(state)
+        pruner.freeze_masks()
+        zeros.append(pruner.summary().zeros)
+    assert zeros[0] == zeros[1] == pytest.approx(0.9 * (1 - 0.8**3), abs=2e-3)
+
+
+@pytest.mark.parametrize("target", ["sparsity", "zeros"])
+def test_layers_with_a_target_of_their_own_follow_the_schedule(target):
+    pruner = GSPPruner(plain(), group=Grouping(own=(("2.weight", 0.9),)), schedule=lambda epoch: 0.5, **{target: 0.6})
+    pruner.step(0)
+    found = {layer.name: layer.sparsity for layer in pruner.summary().layers}
+    assert found["2.weight"] == pytest.approx(0.45, abs=0.02)
+
+
 def test_options_beside_a_state_dict_are_read(tmp_path):
     """As training scripts keep them; they come out as they went in."""
     options = argparse.Namespace(lr=0.1, name="run", sizes=[1, 2])

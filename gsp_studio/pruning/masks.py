@@ -9,6 +9,7 @@ optimizer, `state_dict`, `load_state_dict` and `finish` put these zeros back.
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import torch
@@ -34,6 +35,10 @@ class Mask:
     def __init__(self, dropped: Tensor, attribute: str = "weight") -> None:
         self.dropped, self.attribute = dropped, attribute
         self.is_called = False  # by its module, which then needs no guard
+        self._own: weakref.ref[Tensor] | None = None  # the parameter that is held
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_own": None}  # a copy holds the parameter of its own module
 
     def __call__(self, module: nn.Module, *_: Any) -> None:
         """Before a forward pass: nothing where the weight is as it was left."""
@@ -45,6 +50,9 @@ class Mask:
     def check(self, module: nn.Module) -> None:
         """Set dropped weights to zero where something has written."""
         weight = module._parameters.get(self.attribute)
+        own = None if self._own is None else self._own()
+        if weight is not None and own is not None and weight is not own:
+            return  # tensors of the caller, for one pass: of torch.func.functional_call
         seen = None if weight is None else weight.__dict__.get(_SEEN)
         if weight is None or seen is None or seen != _state_of(weight):
             self.hold(module)
@@ -55,6 +63,10 @@ class Mask:
         if getattr(module, "_is_replica", False):  # of DataParallel: a copy on another device, for one pass
             _drop(weight, self.dropped.to(weight.device))
             return
+        if not isinstance(weight, nn.Parameter):  # made of others in each pass, or given for one
+            return
+        if self._own is None or self._own() is not weight:
+            self._own = weakref.ref(weight)
         if self.dropped.device != weight.device:
             self.dropped = self.dropped.to(weight.device)
         if getattr(weight, _MARK, None) is not self.dropped:  # moved, or a copy of the module

@@ -241,6 +241,29 @@ def test_what_could_move_a_zero_is_met(disturb):
     assert pruner.summary().zeros == pytest.approx(0.8, abs=1e-3)
 
 
+@pytest.mark.parametrize("kind", [torch.Tensor, nn.Parameter])
+def test_tensors_of_the_caller_are_left_alone(kind):
+    model, x = plain(), torch.randn(5, 16)
+    pruner = GSPPruner(model, zeros=0.8)
+    pruner.cut(0.8)
+    held = zeros_of(model, names(pruner))
+    model(x)
+    given = {name: kind(torch.randn_like(weight)) for name, weight in model.named_parameters()}
+    before = {name: values.detach().clone() for name, values in given.items()}
+    torch.func.functional_call(model, given, x)
+    for name, values in given.items():
+        assert torch.equal(values.detach(), before[name])
+    with torch.no_grad():
+        model[0].weight.add_(1.0)
+    model(x)
+    again = copy.deepcopy(model)
+    with torch.no_grad():
+        again[0].weight.add_(1.0)
+    again(x)
+    for each in (model, again):
+        assert torch.all(dict(each.named_parameters())["0.weight"][held["0.weight"]] == 0)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_names_in_compiled_models_are_those_of_the_model():
     model = plain()

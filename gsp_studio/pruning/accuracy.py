@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gsp_studio.arrays import Array
+from gsp_studio.pruning.chain import keeps_order
 from gsp_studio.pruning.checkpoint import Checkpoint, CheckpointError
 from gsp_studio.pruning.formats import FORMATS, onnx_file, safetensors_file
 from gsp_studio.pruning.images import IMAGENET, LabelledSource
@@ -159,7 +160,7 @@ def network_of(checkpoint: Checkpoint, shape: tuple[int, int, int]) -> Any:
     stored = FORMATS[checkpoint.format].read(checkpoint.path)
     state = {array.name: array.values.astype(np.float32) for array in stored if array.values is not None}
     is_compact = checkpoint.format == "safetensors" and safetensors_file.is_compact(checkpoint.path)
-    model = model_for(state, shape, is_compact) if checkpoint.format != "onnx" else None
+    model = model_for(state, shape, is_compact, keeps_order(checkpoint.format)) if checkpoint.format != "onnx" else None
     if model is None:
         raise CheckpointError(
             f"{checkpoint.path} is not one of the networks that can be evaluated on images of "

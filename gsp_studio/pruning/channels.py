@@ -79,11 +79,14 @@ class Compacted:
         Outputs that are gone, by the names of weights.
     left : dict of str to (int, str)
         Empty filters or rows that are still there, and why.
+    narrowed : frozenset of str
+        Values of the network that have lost channels.
     """
 
     arrays: dict[str, Array]
     removed: dict[str, int] = field(default_factory=dict)
     left: dict[str, tuple[int, str]] = field(default_factory=dict)
+    narrowed: frozenset[str] = frozenset()
 
     @property
     def count(self) -> int:
@@ -105,16 +108,18 @@ def without_idle_channels(steps: Sequence[Step], arrays: dict[str, Array], input
     """
     made = dict(arrays)
     before = {step.weight: made[step.weight].shape[step.output_axis] for step in steps if step.kind == "weights"}
+    narrowed: set[str] = set()
     while True:
         flow = _Flow(steps, made, inputs)
         if not flow.remove():
             break
+        narrowed |= flow.narrowed
     removed = {
         step.weight: before[step.weight] - made[step.weight].shape[step.output_axis]
         for step in steps
         if step.kind == "weights"
     }
-    return Compacted(made, {name: count for name, count in removed.items() if count}, flow.left())
+    return Compacted(made, {name: count for name, count in removed.items() if count}, flow.left(), frozenset(narrowed))
 
 
 @dataclass(eq=False)
@@ -138,6 +143,7 @@ class _Flow:
         self._shared = {name for name, uses in Counter(n for s in steps for n in s.arrays()).items() if uses > 1}
         self._read = Counter(name for step in steps for name in step.reads)
         self._behind = {step.reads[0]: step for step in steps if step.reads}
+        self.narrowed: set[str] = set()
         self._early: set[str] = set()  # values that were read before they were made
         for name in inputs:
             self._place(name, _Space(-1, "the inputs of the network stay"), np.empty(0))
@@ -259,6 +265,7 @@ class _Flow:
                 for step in space.readers:
                     self._take_over(step, gone)
                 self._cut(space, gone)
+                self.narrowed.update(name for name, each in self._spaces.items() if each is space)
                 changed = True
         return changed
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.io.atomic import write_whole
+from gsp_studio.pruning.chain import keeps_order, outer_layers
 from gsp_studio.pruning.formats import ACCEPTED, FORMATS, format_of
 from gsp_studio.pruning.formats.array_names import TOOLS, reason_by_tool
 from gsp_studio.pruning.formats.stored_array import CheckpointError, StoredArray
@@ -124,10 +125,11 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             f"{path} has no layer to prune: no floating array of two to five axes that is a weight"
             + (f" ({told})" if told else "")
         )
+    first, last = outer_layers(layers, kind == "onnx" or keeps_order(kind))
     if not any(array.is_first for array in stored):
-        layers[0] = replace(layers[0], is_first=True)
+        layers = [replace(layer, is_first=None if first is None else layer.name == first) for layer in layers]
     if not any(array.is_last for array in stored):
-        layers[-1] = replace(layers[-1], is_last=True)
+        layers = [replace(layer, is_last=None if last is None else layer.name == last) for layer in layers]
     return Checkpoint(path, kind, tuple(layers), tuple(others))
 
 

@@ -5,7 +5,8 @@ Chains of linear layers, the networks of `models` and ONNX graphs are followed; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.io.atomic import write_whole
+from gsp_studio.pruning.chain import chain_order, keeps_order
 from gsp_studio.pruning.channels import Compacted, Step, without_idle_channels
 from gsp_studio.pruning.checkpoint import Checkpoint, CheckpointError
 from gsp_studio.pruning.formats import FORMATS, onnx_file, safetensors_file
@@ -74,12 +76,22 @@ def compact_network(
     if checkpoint.format == "onnx":
         return _compact_graph(checkpoint, weights or {})
     arrays = arrays_of(checkpoint, weights)
-    if _is_chain(arrays):
-        return CompactNetwork(_compact_chain(arrays))
+    names = _chain_in(arrays)
+    if names is not None:
+        ends = {name: (arrays[name].shape[1], arrays[name].shape[0]) for name in names}
+        order = chain_order(ends, keeps_order(checkpoint.format))
+        if order is not None:
+            return CompactNetwork(_compact_chain(arrays, order))
     from gsp_studio.pruning.accuracy import known_network
     from gsp_studio.pruning.traced import steps_of
 
     model = known_network(checkpoint, shape)
+    if model is None and names is not None and _can_follow(arrays, names):
+        raise CheckpointError(
+            f"the order of the layers of {checkpoint.path} cannot be told from this file; accepted are linear layers "
+            "of one name with rising numbers (fc1, fc2), files of PyTorch and NumPy whose layers "
+            "fit in their order alone, and ONNX models"
+        )
     if model is None:
         raise CheckpointError(
             f"{checkpoint.path} is none of the networks that are known by their names and shapes; channels are removed "
@@ -95,7 +107,7 @@ def _compact_graph(checkpoint: Checkpoint, weights: Mapping[str, Array]) -> Comp
     keys = {layer.name: layer.key for layer in checkpoint.layers}
     before = graph.arrays | {keys.get(name, name): values for name, values in weights.items()}
     found = without_idle_channels(graph.steps, before, graph.inputs)
-    graph.rewrite(found.arrays)
+    graph.rewrite(found.arrays, found.narrowed)
     return CompactNetwork(found, model)
 
 
@@ -130,27 +142,29 @@ def compacted(arrays: Mapping[str, Array]) -> dict[str, Array]:
     CheckpointError
         Arrays of another network: `compact_network` takes files of those that are known.
     """
-    if not _is_chain(arrays):
+    names = _chain_in(arrays)
+    if names is None or any(arrays[b].shape[1] != arrays[a].shape[0] for a, b in pairwise(names)):
         raise CheckpointError("neurons are removed from chains of linear layers with ReLU between them; this is none")
-    return _compact_chain(dict(arrays)).arrays
+    return _compact_chain(dict(arrays), names).arrays
 
 
-def _is_chain(arrays: Mapping[str, Array]) -> bool:
-    names = _weights_of(arrays)
-    is_chain = all(arrays[b].shape[1] == arrays[a].shape[0] for a, b in pairwise(names))
-    return bool(names) and is_chain and not set(arrays) - {*names, *map(_bias_of, names)}
+def _chain_in(arrays: Mapping[str, Array]) -> list[str] | None:
+    """The weights of linear layers; None where there are other arrays than these and their biases."""
+    names = [name for name in arrays if name.endswith("weight") and arrays[name].ndim == 2]
+    return names if names and not set(arrays) - {*names, *map(_bias_of, names)} else None
 
 
-def _weights_of(arrays: Mapping[str, Array]) -> list[str]:
-    return [name for name in arrays if name.endswith("weight") and arrays[name].ndim == 2]
+def _can_follow(arrays: Mapping[str, Array], names: Sequence[str]) -> bool:
+    """Whether each layer but one reads what another one gives."""
+    inputs = Counter(arrays[name].shape[1] for name in names)
+    return (inputs - Counter(arrays[name].shape[0] for name in names)).total() <= 1
 
 
 def _bias_of(name: str) -> str:
     return f"{name.removesuffix('weight')}bias"
 
 
-def _compact_chain(arrays: dict[str, Array]) -> Compacted:
-    names = _weights_of(arrays)
+def _compact_chain(arrays: dict[str, Array], names: Sequence[str]) -> Compacted:
     steps: list[Step] = []
     for number, name in enumerate(names):
         bias = _bias_of(name)

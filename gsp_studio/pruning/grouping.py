@@ -188,9 +188,15 @@ def meant_by(name: str, layers: Sequence[Layer]) -> tuple[str, ...]:
         return (name,)
     if name not in (FIRST, LAST):
         return tuple(layer.name for layer in layers if is_named(layer.name, name))
+    is_meant = {layer.name: layer.is_first if name == FIRST else layer.is_last for layer in layers}
+    if None in is_meant.values():
+        raise ValueError(
+            f'the order of the layers cannot be told from this file, so "{name}" stands for none; '
+            "accepted are names of layers, files of PyTorch and NumPy, and ONNX models"
+        )
     if not any(layer.is_first or layer.is_last for layer in layers):
         return (layers[0 if name == FIRST else -1].name,) if layers else ()
-    return tuple(layer.name for layer in layers if (layer.is_first if name == FIRST else layer.is_last))
+    return tuple(each for each, is_so in is_meant.items() if is_so)
 
 
 def is_named(layer: str, name: str) -> bool:

@@ -46,9 +46,9 @@ class Layer:
         Average Hoyer sparsity of its filters or rows; NaN where there is none: NaN or infinite weights.
     zeros : float
         Fraction of its weights that are zero.
-    is_first, is_last : bool
+    is_first, is_last : bool or None
         Whether no layer lies between the network's input and it, and whether none follows it: by the graph where the
-        file has one, else by the order of the layers.
+        file has one, else by the order of the layers; None of all layers where their order cannot be told.
     group_axis : int or None
         An axis before those of inputs and outputs that counts groups which share neither.
     importance : ndarray (inputs,) or None
@@ -63,8 +63,8 @@ class Layer:
     output_axis: int
     sparsity: float
     zeros: float
-    is_first: bool = False
-    is_last: bool = False
+    is_first: bool | None = False
+    is_last: bool | None = False
     group_axis: int | None = None
     importance: Array | None = None
 

@@ -3,14 +3,14 @@
 A mask is applied at five doors: to gradients as they arrive, to weights after any step of an optimizer of PyTorch,
 before every forward pass of its module and of the model, after every `load_state_dict`, and before every `state_dict`.
 Momentum and weight decay so have nothing to move. Passes look at the weight's version first: where nothing has written
-since the last time, they cost nothing. Writes through ``.data`` have no version: `state_dict`, `load_state_dict`
-and `finish` put these zeros back.
+since the last time, they cost nothing. Writes to a weight through ``.data`` have no version: the next step of the
+optimizer, `state_dict`, `load_state_dict` and `finish` put these zeros back.
 """
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,6 @@ from torch import Tensor, nn
 _MARK = "_gsp_dropped"
 #: Where it carries the place and version that it was last left with.
 _SEEN = "_gsp_seen"
-#: Where it carries those of its gradient after its dropped entries were set to zero.
-_GRADIENT = "_gsp_gradient"
 
 
 class Mask:
@@ -37,6 +35,10 @@ class Mask:
     def __init__(self, dropped: Tensor, attribute: str = "weight") -> None:
         self.dropped, self.attribute = dropped, attribute
         self.is_called = False  # by its module, which then needs no guard
+        self._own: weakref.ref[Tensor] | None = None  # the parameter that is held
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_own": None}  # a copy holds the parameter of its own module
 
     def __call__(self, module: nn.Module, *_: Any) -> None:
         """Before a forward pass: nothing where the weight is as it was left."""
@@ -48,6 +50,9 @@ class Mask:
     def check(self, module: nn.Module) -> None:
         """Set dropped weights to zero where something has written."""
         weight = module._parameters.get(self.attribute)
+        own = None if self._own is None else self._own()
+        if weight is not None and own is not None and weight is not own:
+            return  # tensors of the caller, for one pass: of torch.func.functional_call
         seen = None if weight is None else weight.__dict__.get(_SEEN)
         if weight is None or seen is None or seen != _state_of(weight):
             self.hold(module)
@@ -58,6 +63,10 @@ class Mask:
         if getattr(module, "_is_replica", False):  # of DataParallel: a copy on another device, for one pass
             _drop(weight, self.dropped.to(weight.device))
             return
+        if not isinstance(weight, nn.Parameter):  # made of others in each pass, or given for one
+            return
+        if self._own is None or self._own() is not weight:
+            self._own = weakref.ref(weight)
         if self.dropped.device != weight.device:
             self.dropped = self.dropped.to(weight.device)
         if getattr(weight, _MARK, None) is not self.dropped:  # moved, or a copy of the module
@@ -132,9 +141,8 @@ def thaw(module: nn.Module, attribute: str = "weight") -> None:
     for hooks in (module._forward_pre_hooks, module._state_dict_pre_hooks, module._load_state_dict_post_hooks):
         _remove(hooks, is_ours)
     weight = getattr(module, attribute)
-    for mark in (_SEEN, _GRADIENT):
-        if hasattr(weight, mark):
-            delattr(weight, mark)
+    if hasattr(weight, _SEEN):
+        delattr(weight, _SEEN)
     if hasattr(weight, _MARK):
         delattr(weight, _MARK)
         _remove(weight._post_accumulate_grad_hooks or {}, lambda hook: hook is _drop_gradient)
@@ -190,7 +198,6 @@ def _drop_gradient(weight: Tensor) -> None:
     dropped = getattr(weight, _MARK, None)
     if dropped is not None and weight.grad is not None and dropped.device == weight.grad.device:
         _drop(weight.grad, dropped)
-        setattr(weight, _GRADIENT, _state_of(weight.grad))
 
 
 def _after_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
@@ -198,35 +205,8 @@ def _after_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
         for weight in group["params"]:
             dropped = getattr(weight, _MARK, None)
             if dropped is not None and dropped.device == weight.device:
-                if not _is_still(optimizer, weight, dropped):
-                    _drop(weight, dropped)
+                _drop(weight, dropped)  # always: no version tells of gradients that were written through .data
                 setattr(weight, _SEEN, _state_of(weight))
-
-
-def _is_still(optimizer: torch.optim.Optimizer, weight: Tensor, dropped: Tensor) -> bool:
-    """Whether a step cannot have moved dropped weights: they were zero, and so were their gradients and all momenta.
-
-    Momenta from before the freeze are set to zero at the first step, and again when a state was loaded or a gradient
-    changed after the mask, which its version tells.
-    """
-    state = optimizer.state.get(weight)
-    known = _stilled.setdefault(optimizer, {})
-    held = known.get(id(weight))
-    if type(optimizer) not in _STILL or state is None:
-        return False
-    is_untouched = weight.grad is not None and weight.__dict__.get(_GRADIENT) == _state_of(weight.grad) is not None
-    if held is None or held[0] is not state or held[1] is not dropped or not is_untouched:
-        for value in state.values():
-            if isinstance(value, Tensor) and value.shape == weight.shape:
-                _drop(value, dropped)
-        known[id(weight)] = (state, dropped)
-        return False
-    return True
-
-
-#: Optimizers under whose rule a zero with zero gradient and zero momenta stays where it is.
-_STILL = frozenset((torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.Adagrad))
-_stilled: WeakKeyDictionary[torch.optim.Optimizer, dict[int, tuple[Any, Tensor]]] = WeakKeyDictionary()
 
 
 _watched: list[Any] = []

@@ -7,7 +7,6 @@ generalises. Magnitudes are compared within each layer or over the whole network
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,7 +18,7 @@ from gsp_studio.core.vectors import check_target
 from gsp_studio.pruning.grouping import Grouping, groups_of
 from gsp_studio.pruning.layers import Layer
 from gsp_studio.pruning.projection import PrunedNetwork, layers_to_zeros, reported, smallest, zeros_of
-from gsp_studio.pruning.support import first_dropped
+from gsp_studio.pruning.support import count_of, first_dropped
 
 #: So far below the target the entries that vanish there are not yet zero.
 _BELOW = 1e-6
@@ -124,7 +123,7 @@ def smallest_dropped(
 ) -> dict[str, Array]:
     """Weights of some layers together with a share of them, of the smallest scores, zero; of equal ones the last."""
     flat = np.concatenate([scores(layer) for layer in layers])
-    dropped, _ = first_dropped(flat, math.ceil(zeros * flat.size))
+    dropped, _ = first_dropped(flat, count_of(zeros, flat.size))
     pieces = np.split(dropped, np.cumsum([layer.size for layer in layers])[:-1])
     pairs = zip(layers, pieces, strict=True)
     return {layer.name: np.where(piece.reshape(layer.shape), 0, layer.weights) for layer, piece in pairs}
@@ -141,7 +140,7 @@ def _each_vector(layers: Sequence[Layer], zeros: float, grouping: Grouping) -> d
         pairs = zip(layers, axes, strict=True)
         return [column_sparse_projection(layer.weights, s, axis=axis).values for layer, axis in pairs]
 
-    wanted = math.ceil(zeros * sum(layer.size for layer in layers))
+    wanted = count_of(zeros, sum(layer.size for layer in layers))
     s = smallest(lambda s: sum(map(zeros_of, projected(s))), wanted)
     above, below = projected(s), projected(max(0.0, s - _BELOW))
     missing = wanted - sum(map(zeros_of, below))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gsp_studio.arrays import Array
+from gsp_studio.pruning.chain import chain_order
 
 Shape = tuple[int, int, int]
 
@@ -264,7 +264,9 @@ def make_model(name: str, shape: Shape, classes: int, seed: int) -> nn.Module:
         return MODELS[name](shape, classes)
 
 
-def model_for(state: Mapping[str, Array], shape: Shape, is_compact: bool = False) -> nn.Module | None:
+def model_for(
+    state: Mapping[str, Array], shape: Shape, is_compact: bool = False, is_ordered: bool = True
+) -> nn.Module | None:
     """The network that some weights belong to, with these weights; None where it is none that is known.
 
     Parameters
@@ -275,6 +277,8 @@ def model_for(state: Mapping[str, Array], shape: Shape, is_compact: bool = False
         Of the images that it will see.
     is_compact : bool
         Whether layers may be narrower than the network's.
+    is_ordered : bool
+        Whether the arrays are in the order of the network; chains of linear layers need it where names do not tell.
     """
     tensors = {name: torch.from_numpy(np.array(values)) for name, values in state.items()}
     layers = [name for name, values in state.items() if values.ndim >= 2]
@@ -292,10 +296,10 @@ def model_for(state: Mapping[str, Array], shape: Shape, is_compact: bool = False
         if is_compact and floating.keys() == tensors.keys():
             return _narrowed(make(shape, classes), tensors, shape)
     weights = [name for name in layers if re.search(r"weight$", name) and state[name].ndim == 2]
-    chained = all(state[b].shape[1] == state[a].shape[0] for a, b in pairwise(weights))
-    is_chain = chained and set(state) <= {*weights, *map(_bias_of, weights)} and bool(weights)
-    if is_chain and state[weights[0]].shape[1] == int(np.prod(shape)):
-        return _fill(Chain(weights, tensors), tensors)
+    order = chain_order({name: (state[name].shape[1], state[name].shape[0]) for name in weights}, is_ordered)
+    is_chain = order is not None and set(state) <= {*weights, *map(_bias_of, weights)}
+    if order is not None and is_chain and state[order[0]].shape[1] == int(np.prod(shape)):
+        return _fill(Chain(order, tensors), tensors)
     return None
 
 

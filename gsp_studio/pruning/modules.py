@@ -121,9 +121,11 @@ def places_in(
     Raises
     ------
     ValueError
-        Nothing to prune, a lazy layer, or a name that is none of the model's.
+        Nothing to prune, a scripted model, a lazy layer, or a name that is none of the model's.
     """
     model = inside(model)
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise ValueError("the model is scripted; accepted is a torch.nn.Module: prune it before torch.jit.script")
     found: list[Place] = []
     left: list[LeftAlone] = []
     known: list[str] = []
@@ -145,8 +147,8 @@ def places_in(
             reason = "excluded"
         elif not include or not is_in:
             reason = _reason(held[0], [other for _, other, _, _ in held])
-        elif not weight.is_floating_point():
-            reason = "no floating values"
+        else:
+            reason = _reason_by_values(weight)
         known.append(name)
         if reason:
             left.append(LeftAlone(name, tuple(weight.shape), str(weight.dtype).removeprefix("torch."), reason))
@@ -172,6 +174,8 @@ def selectors_of(given: Selector | Iterable[Selector], what: str) -> list[Select
     ValueError
         Something that selects nothing.
     """
+    if not isinstance(given, (str, type, nn.Module, Tensor, Iterable)):
+        raise ValueError(f"{what} is {given!r:.60}; accepted are names, patterns, types, modules and parameters")
     listed: list[Any] = [given] if isinstance(given, (str, type, nn.Module, Tensor)) else list(given)
     for each in listed:
         if not isinstance(each, (str, type, nn.Module, Tensor)):
@@ -226,8 +230,9 @@ def _reason(held: _Held, holders: Sequence[nn.Module]) -> str:
     by_tool = reason_by_tool(name, {f"{path}{other}" for other in (*module._parameters, *module._buffers)})
     if by_tool:
         return by_tool
-    if not weight.is_floating_point():
-        return "no floating values"
+    by_values = _reason_by_values(weight)
+    if by_values:
+        return by_values
     if any(isinstance(holder, _EMBEDDINGS) for holder in holders):
         return "tied to an embedding" if len({id(holder) for holder in holders}) > 1 else "an embedding"
     if isinstance(module, _ATTENTION):
@@ -236,4 +241,19 @@ def _reason(held: _Held, holders: Sequence[nn.Module]) -> str:
         return f"of a module of type {type(module).__name__}"
     if weight.numel() // weight.shape[1 if isinstance(module, _TRANSPOSED) else 0] < 2:
         return "vectors of fewer than two weights"
+    return ""
+
+
+def _reason_by_values(weight: Any) -> str:
+    """Reason why the values of a parameter cannot be pruned; "" for others."""
+    if not weight.is_floating_point():
+        return "no floating values"
+    if weight.dtype.itemsize < 2:
+        return f"of type {str(weight.dtype).removeprefix('torch.')}, which is not computed with"
+    if weight.layout != torch.strided:
+        return "of a sparse layout"
+    if weight.numel() == 0:
+        return "without weights"
+    if any(side > 1 and step == 0 for side, step in zip(weight.shape, weight.stride(), strict=True)):
+        return "expanded: some of its weights are one in memory"
     return ""

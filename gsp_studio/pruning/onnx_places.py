@@ -13,15 +13,12 @@ from typing import Any
 
 from gsp_studio.pruning.checkpoint import Checkpoint, CheckpointError
 from gsp_studio.pruning.formats import onnx_file
-from gsp_studio.pruning.formats.onnx_graph import reason_against, sorted_nodes
+from gsp_studio.pruning.formats.onnx_graph import SMALL, inferred, reason_against, sorted_nodes
 from gsp_studio.pruning.onnx_images import input_shape
 
 Shape = tuple[int, ...]
 #: Uses of each weight, given the shapes of what a node reads and of what it writes, and the place of the weight.
 _Count = Callable[[Any, list[Shape], list[Shape], int], int]
-
-#: Entries up to which an initializer may be a shape, an axis or a scale that shapes depend on, and keeps its values.
-_SMALL = 1024
 
 
 def graph_places(checkpoint: Checkpoint, shape: tuple[int, int, int] | None = None) -> dict[str, int] | None:
@@ -41,7 +38,7 @@ def graph_places(checkpoint: Checkpoint, shape: tuple[int, int, int] | None = No
     """
     wanted = {layer.key for layer in checkpoint.layers}
     try:
-        model = onnx_file.without_values(checkpoint.path, _SMALL)
+        model = onnx_file.without_values(checkpoint.path, SMALL)
     except (CheckpointError, OSError):
         return None
     if not wanted <= {tensor.name for tensor in model.graph.initializer}:
@@ -76,27 +73,14 @@ def _given(model: Any, path: Path, shape: tuple[int, int, int] | None) -> tuple[
 
 def _inferred(model: Any, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
     """The shapes of all values that follow from those of the inputs."""
-    import onnx
     from onnx import helper
 
-    graph = model.graph
-    light = onnx.GraphProto(name="light", node=graph.node)
-    # Functions of the model could call themselves, which the inference would follow without an end.
-    kinds = {entry.name: entry.type.tensor_type.elem_type for entry in graph.input}
-    for tensor in graph.initializer:
-        if onnx_file.has_values(tensor):
-            light.initializer.append(tensor)
-        else:
-            light.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tuple(tensor.dims)))
-    for name, sides in shapes.items():
-        light.input.append(helper.make_tensor_value_info(name, kinds[name], sides))
-    light.output.extend(onnx.ValueInfoProto(name=entry.name) for entry in graph.output)
-    made = helper.make_model(light, opset_imports=model.opset_import, ir_version=max(4, model.ir_version))
-    try:
-        known = onnx.shape_inference.infer_shapes(made, data_prop=True).graph
-    except Exception:  # the inference raises exceptions of every kind, for graphs that are none
+    kinds = {entry.name: entry.type.tensor_type.elem_type for entry in model.graph.input}
+    inputs = [helper.make_tensor_value_info(name, kinds[name], sides) for name, sides in shapes.items()]
+    known = inferred(model, inputs, onnx_file.has_values)
+    if known is None:
         return {}
-    found = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    found = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     for entry in (*known.input, *known.value_info, *known.output):
         sides = entry.type.tensor_type.shape.dim
         if entry.type.tensor_type.HasField("shape") and all(side.HasField("dim_value") for side in sides):

@@ -15,6 +15,7 @@ from gsp_studio.core.vectors import check_target
 from gsp_studio.pruning.grouping import Group, Grouping
 from gsp_studio.pruning.layers import Layer
 from gsp_studio.pruning.projection import problems_of, smallest, weights_of, zeros_of
+from gsp_studio.pruning.support import count_of
 
 
 class NetworkPath:
@@ -106,7 +107,7 @@ class NetworkPath:
 
     def target_for(self, zeros: float) -> float:
         """The smallest target at which this fraction of all weights is zero, to 1e-12."""
-        return smallest(self._count, int(np.ceil(check_target(zeros, "zeros") * self.size)))
+        return smallest(self._count, count_of(check_target(zeros, "zeros"), self.size))
 
     def _count(self, s: float) -> int:
         return sum(zeros_of(values) for values in self.project(s).values())

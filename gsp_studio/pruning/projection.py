@@ -18,7 +18,7 @@ from gsp_studio.core.vectors import check_target
 from gsp_studio.pruning.checkpoint import Checkpoint
 from gsp_studio.pruning.grouping import Group, Grouping, groups_of
 from gsp_studio.pruning.layers import Layer, average_sparsity, layer_of, reason_against
-from gsp_studio.pruning.support import Found, Problem
+from gsp_studio.pruning.support import Found, Problem, count_of
 
 #: Distance of two targets whose weights cannot be distinguished.
 _CLOSE = 1e-12
@@ -188,7 +188,8 @@ def layers_to_zeros(layers: Sequence[Layer], zeros: float, grouping: Grouping | 
         raise ValueError("all layers have a target of their own; none is left for the share of zeros")
     own = _projected([problem for problem in problems if problem.group.own is not None], 0.0)
     present = sum(round(layer.zeros_after * layer.size) for layer in own.layers)
-    wanted = max(0, math.ceil(share * sum(problem.group.size for problem in problems)) - present)
+    asked = count_of(share, sum(problem.group.size for problem in problems))
+    wanted = max(0, asked - present)
     wanted = min(wanted, sum(problem.group.size for problem in free))
     if len(free) == 1:
         found = free[0].to_zeros(wanted)
@@ -202,7 +203,6 @@ def layers_to_zeros(layers: Sequence[Layer], zeros: float, grouping: Grouping | 
     pruned = PrunedNetwork(
         {name: weights[name] for name in order}, tuple(by_name[name] for name in order), made.sparsity
     )
-    asked = math.ceil(share * sum(problem.group.size for problem in problems))
     reached = sum(zeros_of(values) for values in pruned.weights.values())
     if reached < asked:
         warnings.warn(

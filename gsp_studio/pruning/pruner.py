@@ -22,6 +22,7 @@ from gsp_studio.pruning.layers import Layer, LeftAlone
 from gsp_studio.pruning.methods import smallest_dropped
 from gsp_studio.pruning.modules import Place, Selector, inside, places_in, selectors_of
 from gsp_studio.pruning.projection import layers_to_zeros
+from gsp_studio.pruning.pruner_state import Settings, settings_of, state_of
 from gsp_studio.pruning.summary import LayerState, Summary, summary_of
 from gsp_studio.pruning.support import Problem
 
@@ -114,17 +115,15 @@ class GSPPruner:
         include: Selector | Sequence[Selector] = (),
         while_training: Values = "shrunken",
     ) -> None:
-        if (sparsity is None) == (zeros is None):
-            raise ValueError("GSPPruner takes one target: sparsity, or zeros")
-        self.sparsity = None if sparsity is None else check_target(sparsity, "sparsity")
-        self.zeros = None if zeros is None else check_target(zeros, "zeros")
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-            raise ValueError(f"every is {every}; accepted is a whole number >= 1")
-        self.every, self.start, self.schedule = every, start, schedule
+        self._set(settings_of(sparsity, zeros, every, start))
+        if schedule is not None and not callable(schedule):
+            raise ValueError(f"schedule is {schedule!r:.60}; accepted is a function of the epoch, as ramp makes them")
+        self.schedule = schedule
         self.grouping = group if isinstance(group, Grouping) else Grouping(group)
         self._induced = self._while_training(while_training)
         self.iterations = 0
         self._has_projected = self._has_moved = False
+        self._reached = 1.0  # fraction of the target at the last projection
         self._models = {id(each): each for each in (model, inside(model))}
         out, wanted = selectors_of(exclude, "exclude"), selectors_of(include, "include")
         ends = tuple(name for name in out if isinstance(name, str) and name in (FIRST, LAST))
@@ -136,6 +135,10 @@ class GSPPruner:
         self.left_out = tuple(left)
         groups_of(self._shapes(), self.grouping)  # raises now for wrong names
         _tell_of(left)
+
+    def _set(self, settings: Settings) -> None:
+        self.sparsity, self.zeros = settings.sparsity, settings.zeros
+        self.every, self.start = settings.every, settings.start
 
     @property
     def is_frozen(self) -> bool:
@@ -161,7 +164,7 @@ class GSPPruner:
             No epoch, where `start` asks for it; NaN among the weights.
         """
         if self.start and epoch is None:
-            raise ValueError(f"start is epoch {self.start}, so step needs the epoch: step(epoch)")
+            raise ValueError(f"start is epoch {self.start:g}, so step needs the epoch: step(epoch)")
         if self.is_frozen or (epoch is not None and epoch < self.start):
             return False
         self.iterations += 1
@@ -219,10 +222,11 @@ class GSPPruner:
     def freeze_masks(self) -> None:
         """Keep the zeros of the pruned layers from now on, whatever updates the weights.
 
-        Where `step` was called since the last projection, which moved zeros, the layers are projected once more first.
+        Where `step` was called since the last projection, which moved zeros, the layers are projected once more first,
+        to the same fraction of the target.
         """
         if self._has_moved and not self.is_frozen:
-            self._project(self._induced)
+            self._project(self._induced, self._reached)
         names = self._names()
         for name, place in self._places.items():
             if name in names:
@@ -267,6 +271,7 @@ class GSPPruner:
             "iterations": self.iterations,
             "has_projected": self._has_projected,
             "has_moved": self._has_moved,
+            "reached": self._reached,
             "masks": {name: mask.dropped.cpu().clone() for name, mask in held.items() if mask is not None},
         }
 
@@ -276,28 +281,17 @@ class GSPPruner:
         Raises
         ------
         ValueError
-            A state of other layers.
+            A state of other layers, or something else; nothing has changed then.
         """
-        names = state.get("layers")
-        if names is not None and set(names) != set(self._places):
-            missing, more = sorted(set(names) - set(self._places)), sorted(set(self._places) - set(names))
-            told = f"{missing[0]} is not" if missing else f"{more[0]} is, and was not"
-            raise ValueError(f"the state is of other layers: {told} among those of this pruner; exclude alike")
-        dropped = dict(state["masks"])
-        for name, mask in dropped.items():
-            if name not in self._places or mask.shape != self._places[name].weight.shape:
-                raise ValueError(f"the state has a mask for {name} that fits no layer of the model")
-        settings = state.get("settings")
-        if settings is not None:
-            own = tuple((str(name), float(s)) for name, s in settings["grouping"]["own"])
-            self.grouping = Grouping(**{**settings["grouping"], "own": own})
-            for name in _SETTINGS:
-                setattr(self, name, settings[name])
-            self._induced = self._while_training(settings["while_training"])
+        new = state_of(state, {name: tuple(place.weight.shape) for name, place in self._places.items()})
+        if new.settings is not None and new.grouping is not None:
+            self._set(new.settings)
+            self.grouping = new.grouping
+            self._induced = self._while_training(new.while_training)
         self.unfreeze()
-        self.iterations = int(state["iterations"])
-        self._has_projected, self._has_moved = bool(state["has_projected"]), bool(state["has_moved"])
-        for name, mask in dropped.items():
+        self.iterations = new.iterations
+        self._has_projected, self._has_moved, self._reached = new.has_projected, new.has_moved, new.reached
+        for name, mask in new.masks.items():
             place = self._places[name]
             masks.attach(place.module, masks.Mask(mask, place.attribute))
         self._guard()
@@ -333,8 +327,9 @@ class GSPPruner:
             raise ValueError("the masks are frozen; unfreeze() lets the weights go")
 
     def _project(self, grouping: Grouping, fraction: float = 1.0) -> None:
-        self._has_projected, self._has_moved = True, False
+        self._has_projected, self._has_moved, self._reached = True, False, fraction
         if self.zeros is not None:
+            grouping = replace(grouping, own=tuple((name, fraction * s) for name, s in grouping.own))
             layers = self.layers()
             _refuse_nan(layers)
             self._take(layers_to_zeros(layers, fraction * self.zeros, grouping).weights)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.pruning.chain import is_one_chain, keeps_order
 from gsp_studio.pruning.checkpoint import Checkpoint
 from gsp_studio.pruning.layers import Layer
 
@@ -139,13 +140,15 @@ def places_of(checkpoint: Checkpoint, shape: tuple[int, int, int] | None = None)
 
 
 def is_chain(checkpoint: Checkpoint) -> bool:
-    """Whether all layers are linear and each can read what another one gives: then each is used once for an image."""
+    """Whether all layers are linear and each reads the one before, in an order that can be told.
+
+    Then each is used once for an image. Attention has layers that fit one another too, and uses them for every token.
+    """
     if any(layer.kind != "linear" or layer.group_axis is not None for layer in checkpoint.layers):
         return False
-    inputs = Counter(layer.shape[layer.input_axis] for layer in checkpoint.layers)
-    outputs = Counter(layer.shape[layer.output_axis] for layer in checkpoint.layers)
     has_tables = any(len(array.shape) > 1 for array in checkpoint.left_alone)
-    return not has_tables and (inputs - outputs).total() <= 1
+    ends = {layer.name: (layer.shape[layer.input_axis], layer.shape[layer.output_axis]) for layer in checkpoint.layers}
+    return not has_tables and is_one_chain(ends, keeps_order(checkpoint.format))
 
 
 def _place_counter(name: str, found: dict[str, int]) -> Any:

@@ -8,6 +8,7 @@ single weight both have sparsity 1, so the average is attained either way.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -252,6 +253,19 @@ def root_mean_square(values: Array) -> float:
         return 1.0
     scaled = values.reshape(-1).astype(np.float64) / largest
     return largest * float(np.sqrt(np.dot(scaled, scaled) / scaled.size))
+
+
+def count_of(share: float, size: int) -> int:
+    """The smallest count that is a share of `size` things: of 100, a share of 0.07 is 7, though 0.07 * 100 is above 7.
+
+    Parameters
+    ----------
+    share : float
+        0 to 1.
+    size : int
+    """
+    count = math.ceil(share * size)
+    return count - 1 if count > 0 and (count - 1) / size >= share else count
 
 
 def first_dropped(scores: Array, wanted: int) -> tuple[Array, float]:

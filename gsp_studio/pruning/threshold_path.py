@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -12,6 +11,7 @@ from gsp_studio.core.vectors import check_target
 from gsp_studio.pruning.grouping import Grouping, groups_of
 from gsp_studio.pruning.layers import Layer, average_sparsity
 from gsp_studio.pruning.methods import lamp_scores, magnitudes
+from gsp_studio.pruning.support import count_of
 
 _SCORES = {"magnitude": magnitudes, "lamp": lamp_scores}
 
@@ -74,7 +74,7 @@ class ThresholdPath:
         target = check_target(share, "zeros")
         return {
             name: np.where(
-                self._ranks[name] < math.ceil(target * self._counts[name]),
+                self._ranks[name] < count_of(target, self._counts[name]),
                 np.zeros((), layer.weights.dtype),
                 layer.weights,
             )

@@ -191,6 +191,43 @@ class TestGraphs:
         np.testing.assert_allclose(computed(made.model, x), computed(residual, x), rtol=1e-4, atol=1e-4)
         assert "out" not in made.found.removed
 
+    def test_a_reshape_that_is_no_flattening_stays(self, tmp_path):
+        """A head that makes a row of two numbers for each place, and one that makes rows of several channels."""
+        rng = np.random.default_rng(SEED)
+        for columns in (2, 36, -1):
+            arrays = {"one": rng.normal(size=(8, 3, 3, 3)), "two": rng.normal(size=(4, 8, 3, 3))}
+            arrays = {name: values.astype(np.float32) for name, values in arrays.items()}
+            arrays["one"][:2] = 0
+            arrays["two"][0] = 0
+            arrays["shape"] = np.array([-1 if columns > 0 else 8, columns])
+            pads = {"pads": [1, 1, 1, 1]}
+            nodes = [
+                ("Conv", ["x", "one"], ["a"], pads),
+                ("Relu", ["a"], ["b"], {}),
+                ("Conv", ["b", "two"], ["c"], pads),
+            ]
+            nodes.append(("Reshape", ["c", "shape"], ["d"], {}))
+            arrays["fc"] = rng.normal(size=(72 if columns < 0 else columns, 5)).astype(np.float32)
+            nodes.append(("MatMul", ["d", "fc"], ["y"], {}))
+            model = graph(nodes, arrays, [4, 3, 6, 6])
+            onnx.save(model, tmp_path / "a.onnx")
+            made = compact_network(open_checkpoint(tmp_path / "a.onnx"))
+            assert made.found.removed == {"one": 2}
+            x = images((3, 6, 6), 4)
+            np.testing.assert_allclose(computed(made.model, x), computed(model, x), rtol=1e-4, atol=1e-4)
+
+    def test_a_flattening_behind_channels_that_stay_keeps_its_shape(self, tmp_path):
+        rng = np.random.default_rng(SEED)
+        arrays = {"one": rng.normal(size=(8, 3, 1, 1)), "two": rng.normal(size=(4, 8, 1, 1))}
+        arrays = {name: values.astype(np.float32) for name, values in arrays.items()} | {"shape": np.array([-1, 64])}
+        arrays["one"][:2] = 0
+        nodes = [("Conv", ["x", "one"], ["a"], {}), ("Conv", ["a", "two"], ["b"], {})]
+        model = graph([*nodes, ("Reshape", ["b", "shape"], ["y"], {})], arrays, ["n", 3, 4, 4])
+        onnx.save(model, tmp_path / "a.onnx")
+        made = compact_network(open_checkpoint(tmp_path / "a.onnx"))
+        assert made.found.removed == {"one": 2}
+        assert made.model.graph.node[2].input[1] == "shape"
+
 
 class TestCommand:
     def test_a_graph_gets_smaller(self, tmp_path, residual, capsys):

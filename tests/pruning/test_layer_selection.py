@@ -201,3 +201,53 @@ def test_a_state_of_other_layers_is_refused():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         GSPPruner(plain(), zeros=0.1, exclude=["0.weight"]).load_state_dict(state)
+
+
+def _with(weight):
+    layer = nn.Linear(8, 6)
+    layer.weight = nn.Parameter(weight, requires_grad=False)
+    return nn.Sequential(nn.Linear(8, 8), layer)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support:UserWarning")
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: torch.randn(6, 8).to(torch.float8_e4m3fn), "of type float8_e4m3fn"),
+        (lambda: torch.randn(6, 8).to_sparse(), "of a sparse layout"),
+        (lambda: torch.randn(6, 8).to_sparse_csr(), "of a sparse layout"),
+        (lambda: torch.randn(1, 8).expand(6, 8), "expanded"),
+        (lambda: torch.empty(0, 8), "without weights"),
+    ],
+)
+@pytest.mark.parametrize("include", [(), ("0", "1")])
+def test_weights_that_cannot_be_pruned_are_left_with_a_reason(make, reason, include):
+    with pytest.warns(UserWarning, match=reason):
+        pruner = GSPPruner(_with(make()), 0.5, include=include)
+    assert [layer.name for layer in pruner.cut(0.5).layers] == ["0.weight"]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("is_inner", [False, True])
+def test_scripted_models_get_a_sentence(is_inner):
+    scripted = torch.jit.script(nn.Sequential(nn.Linear(8, 8)))
+    with pytest.raises(ValueError, match="the model is scripted; accepted is"):
+        GSPPruner(nn.Sequential(scripted) if is_inner else scripted, 0.5)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+@pytest.mark.parametrize("tool", ["weight_norm", "parametrized", "prune"])
+def test_a_frozen_layer_that_a_tool_takes_over_can_be_finished(tool):
+    from torch.nn.utils import parametrizations, weight_norm
+
+    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
+    pruner = GSPPruner(model, 0.5)
+    pruner.cut(0.5)
+    tools = {"weight_norm": weight_norm, "parametrized": parametrizations.weight_norm}
+    if tool == "prune":
+        prune.l1_unstructured(model[0], "weight", 0.1)
+    else:
+        tools[tool](model[0])
+    model(torch.randn(3, 8)).sum().backward()
+    assert pruner.finish().zeros == pytest.approx(0.5, abs=0.02)
+    assert not model[1]._forward_pre_hooks

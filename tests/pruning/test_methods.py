@@ -6,7 +6,9 @@ import pytest
 import gsp_studio as gs
 from gsp_studio.pruning import Grouping
 from gsp_studio.pruning.methods import METHODS, pruned_weights
+from gsp_studio.pruning.path import NetworkPath
 from gsp_studio.pruning.projection import layers_of
+from gsp_studio.pruning.threshold_path import ThresholdPath
 
 
 @pytest.fixture
@@ -62,3 +64,15 @@ def test_equal_weights_are_dropped_from_the_end():
     [layer] = layers_of({"a.weight": np.ones((2, 4), np.float32)})
     weights = pruned_weights("magnitude", [layer], 0.5, Grouping())
     np.testing.assert_array_equal(weights["a.weight"], [[1, 1, 1, 1], [0, 0, 0, 0]])
+
+
+@pytest.mark.parametrize("share", [0.07, 0.14, 0.28, 0.55, 0.56])
+def test_a_share_of_a_hundred_weights_is_its_percents(share):
+    """0.07 * 100 is 7.000000000000001, and seven of a hundred are a share of 0.07 nevertheless."""
+    layers = layers_of({"a.weight": np.random.default_rng(2).normal(size=(4, 25))})
+    for method in ("gsp", "magnitude", "lamp", "hoyer"):
+        found = pruned_weights(method, layers, share, Grouping("network"))
+        assert count(found) == (round(100 * share), 100), method
+    path = NetworkPath(layers, Grouping("network"))
+    assert count(path.project(path.target_for(share))) == (round(100 * share), 100)
+    assert count(ThresholdPath(layers, "magnitude", Grouping()).project(share)) == (round(100 * share), 100)

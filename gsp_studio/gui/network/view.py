@@ -152,7 +152,7 @@ class NetworkView(QWidget):
         self.tree.set_layer(layer)
         self.controls.set_layer(layer)
         found = self._checkpoint[layer]
-        self.tiles.set_layer(found, is_first=found.is_first)
+        self.tiles.set_layer(found, is_first=bool(found.is_first))
         assert self.tiles.pictures is not None
         zero = "grey = 0" if self.tiles.pictures.channels == 3 else "black = 0, blue below, orange above"
         self._caption.setText(f"{layer}  ·  {self.tiles.pictures.words}  ·  {zero}")

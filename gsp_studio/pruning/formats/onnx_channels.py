@@ -5,15 +5,16 @@ Operators that are not listed here, quantized ones and subgraphs keep the channe
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.pruning.channels import Step
-from gsp_studio.pruning.formats.onnx_graph import sorted_nodes
+from gsp_studio.pruning.formats.onnx_graph import sides_of, sorted_nodes
 
 _OUTPUT = "the outputs of the network stay"
 
@@ -80,7 +81,8 @@ class Channels:
         }
         self.inputs = tuple(value.name for value in self._graph.input if value.name not in values)
         self._groups: list[tuple[Any, str]] = []
-        self._flat: list[Any] = []
+        self._flat: list[tuple[Any, Step]] = []
+        self._sides = sides_of(model)
         self.steps = [self._step(node, reads) for node, reads in nodes if node.op_type != "Constant"]
         self.steps += [Step("opaque", (value.name,), "", reason=_OUTPUT) for value in self._graph.output]
 
@@ -202,18 +204,28 @@ class Channels:
         return Step("affine", (data,), node.output[0], **named)
 
     def _flatten(self, node: Any) -> Step | None:
-        if node.op_type == "Flatten":
-            is_flat = _attribute(node, "axis", 1) == 1
-        else:
-            shape = self._fixed.get(node.input[1])
-            is_flat = shape is not None and shape.shape == (2,) and int(shape[0]) in (-1, 0, 1)
-            is_flat = is_flat and not _attribute(node, "allowzero", 0)
-            if is_flat and shape is not None and int(shape[1]) != -1:
-                self._flat.append(node)
+        is_flat = _attribute(node, "axis", 1) == 1 if node.op_type == "Flatten" else self._is_flat(node)
         if not is_flat or self._axes.get(node.input[0], 0) < 2:
             return None
         self._axes[node.output[0]] = 2
-        return Step("flatten", (node.input[0],), node.output[0])
+        made = Step("flatten", (node.input[0],), node.output[0])
+        if node.op_type == "Reshape" and int(self._fixed[node.input[1]][1]) != -1:
+            self._flat.append((node, made))
+        return made
+
+    def _is_flat(self, node: Any) -> bool:
+        """Whether a Reshape gives each image a row: to [0 or their number, -1], or to the number of its values."""
+        shape = self._fixed.get(node.input[1])
+        if shape is None or shape.shape != (2,) or _attribute(node, "allowzero", 0):
+            return False
+        images, columns = map(int, shape)
+        sides = self._sides.get(node.input[0], ())
+        is_first = images == 0 or (bool(sides) and images == sides[0] is not None)
+        if columns == -1:
+            return is_first
+        known = [side for side in sides[1:] if side is not None]
+        is_whole = 0 < len(known) == len(sides) - 1 and columns == math.prod(known)
+        return is_whole and (images == -1 or is_first)
 
     def _mean(self, node: Any) -> Step | None:
         axes = _attribute(node, "axes", None)
@@ -253,8 +265,15 @@ class Channels:
 
     # Writing
 
-    def rewrite(self, arrays: Mapping[str, Array]) -> None:
-        """Give the model other arrays: shorter ones, and biases that were made."""
+    def rewrite(self, arrays: Mapping[str, Array], narrowed: Collection[str]) -> None:
+        """Give the model other arrays: shorter ones, and biases that were made.
+
+        Parameters
+        ----------
+        arrays : mapping of str to ndarray
+        narrowed : collection of str
+            Values of the graph that have lost channels.
+        """
         from onnx import numpy_helper
 
         graph = self._graph
@@ -271,7 +290,9 @@ class Channels:
         for node, weight in self._groups:
             next(each for each in node.attribute if each.name == "group").i = len(arrays[weight])
         taken = {name for node in graph.node for name in (*node.input, *node.output)}
-        for k, node in enumerate(self._flat):
+        for k, (node, step) in enumerate(self._flat):
+            if step.writes not in narrowed:
+                continue
             first = int(self._fixed[node.input[1]][0])
             name = f"flattened.{k}"
             while name in taken:

@@ -7,13 +7,17 @@ is first where no layer lies between the network's input and it, and last where 
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict, deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, Literal
 
 Layout = Literal["NCHW", "NHWC"]
+
+#: Entries up to which an initializer may be a shape, an axis or a scale that shapes depend on, and keeps its values.
+SMALL = 1024
 
 #: Which inputs of a node are weights; the others, where they are not data, are biases and states.
 _WEIGHTS = {
@@ -269,3 +273,47 @@ def _joined(new: Use, old: Use) -> Use:
     early, late = (new, old) if new.order <= old.order else (old, new)
     axis = late.output_axis if early.output_axis is None else early.output_axis
     return Use(early.order, axis, new.is_first or old.is_first, new.is_last or old.is_last, early.reason)
+
+
+def inferred(model: Any, inputs: Sequence[Any], is_kept: Callable[[Any], bool]) -> Any:
+    """A graph with the shapes that follow from those of its inputs, of ONNX's own inference; None where this fails.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+    inputs : sequence of onnx.ValueInfoProto
+        Of the network.
+    is_kept : callable
+        Whether an initializer keeps its values, which shapes depend on; others become inputs.
+    """
+    import onnx
+    from onnx import helper
+
+    graph = model.graph
+    light = onnx.GraphProto(name="light", node=graph.node)
+    # Functions of the model could call themselves, which the inference would follow without an end.
+    for tensor in graph.initializer:
+        if is_kept(tensor):
+            light.initializer.append(tensor)
+        else:
+            light.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tuple(tensor.dims)))
+    light.input.extend(inputs)
+    light.output.extend(onnx.ValueInfoProto(name=entry.name) for entry in graph.output)
+    made = helper.make_model(light, opset_imports=model.opset_import, ir_version=max(4, model.ir_version))
+    try:
+        return onnx.shape_inference.infer_shapes(made, data_prop=True).graph
+    except Exception:  # the inference raises exceptions of every kind, for graphs that are none
+        return None
+
+
+def sides_of(model: Any) -> dict[str, tuple[int | None, ...]]:
+    """The shapes of a model's values by name, as far as they are known; None for open sides."""
+    held = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in held]
+    graph = inferred(model, inputs, lambda tensor: math.prod(tensor.dims) <= SMALL)
+    found: dict[str, tuple[int | None, ...]] = {}
+    for value in () if graph is None else (*graph.input, *graph.value_info, *graph.output):
+        if value.type.tensor_type.HasField("shape"):
+            sides = value.type.tensor_type.shape.dim
+            found[value.name] = tuple(int(side.dim_value) if side.HasField("dim_value") else None for side in sides)
+    return found

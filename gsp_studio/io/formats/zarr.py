@@ -240,9 +240,10 @@ def _coding(content: dict[str, Any], stored: np.dtype[Any]) -> Coding:
     attributes = content.get("attributes")
     attributes = attributes if isinstance(attributes, dict) else {}
     held = {name: attributes[name] for name in NAMES if name in attributes}
-    # xarray keeps the missing value of version 2 there. Coordinates and labels, which are vectors, have none.
+    # xarray keeps the missing value of version 2 there. Coordinates and labels, which are vectors, have none; 0 is what
+    # other writers put there unasked, and as a value it does no harm.
     fill = content.get("fill_value") if len(_shape(content)) > 1 and "_ARRAY_DIMENSIONS" in attributes else None
-    if content.get("zarr_format") == 2 and "_FillValue" not in held and _is_number(fill):
+    if content.get("zarr_format") == 2 and "_FillValue" not in held and _is_number(fill) and fill != 0:
         held[FILL_VALUE] = fill
     told = {name: value if isinstance(value, str) else _numbers(value) for name, value in held.items()}
     return declared_coding(stored, told)

@@ -111,6 +111,17 @@ def test_the_fill_value_of_version_2_is_a_missing_value_as_xarray_writes_it(tmp_
 
 
 @pytest.mark.parametrize("storage", STORAGES)
+def test_a_fill_value_of_0_is_a_number_beside_named_dimensions(tmp_path, storage):
+    values = IMAGES.astype(np.uint16)
+    values[3, 2, 2] = 0
+    path = written(tmp_path / "x.zarr", 2, values, fill_value=0)
+    zarr.open_array(path).attrs["_ARRAY_DIMENSIONS"] = ["time", "y", "x"]
+    data = load_dataset(path, storage=storage)
+    assert data.images()[3, 2, 2] == 0
+    assert not any("missing" in note for note in data.notes)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("size", [1, 2])
 def test_signed_numbers_can_be_unsigned(tmp_path, size, storage):
     values = IMAGES.astype(f">u{size}") * (1 if size == 1 else 257)

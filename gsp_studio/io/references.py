@@ -14,6 +14,7 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.io.atomic import ExportError
+from gsp_studio.io.axes import Axis
 from gsp_studio.io.dataset import Dataset, DatasetError
 from gsp_studio.io.factors import FACTORS, read_factors
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry
@@ -224,7 +225,8 @@ def _read(path: Path, kind: str, key: str) -> _Found:
     entry = wanted[0]
     values = read_array(path, kind, entry)
     if kind == "csv":
-        return _table(path, values)
+        declared, _ = FORMATS[kind].axes(path, entry)
+        return _table(path, values, declared[0] if declared else None)
     names = FORMATS[kind].names(path, entry) or ()
     return _Found(np.asarray(values, np.float64), entry.key or "array", names, by_rows=_is_library(kind, entry))
 
@@ -233,9 +235,15 @@ def _is_library(kind: str, entry: ArrayEntry) -> bool:
     return kind == "envi" and len(entry.shape) == 3 and entry.shape[1] == 1
 
 
-def _table(path: Path, values: Array) -> _Found:
-    """A table of spectra: an axis in its first column is left out, and a line of names is that of the columns."""
+def _table(path: Path, values: Array, rows: Axis | None) -> _Found:
+    """A table of spectra: an axis in its first column is left out, and a line of names is that of the columns.
+
+    `rows` is the axis that its reader has taken out already.
+    """
     header = _header(path)
+    if rows is not None:
+        names = header[1:] if len(header) == values.shape[1] + 1 else ()
+        return _Found(np.asarray(values, np.float64), "its table", names, axis=rows.coordinates(len(values)))
     rises = len(values) > 1 and bool(np.all(np.diff(values[:, 0]) > 0))
     is_named = len(header) == values.shape[1] and _AXIS.match(header[0]) is not None
     others = values[:, 1:]
@@ -252,13 +260,15 @@ def _on_bands(found: _Found, sizes: Sizes, path: Path) -> Array | None:
     if found.axis is None or sizes.bands is None:
         return None
     at, unit = sizes.bands
-    first, last = float(found.axis[0]), float(found.axis[-1])
+    order = np.argsort(found.axis)
+    axis = found.axis[order]
+    first, last = float(axis[0]), float(axis[-1])
     if at.min() < first or at.max() > last:
         raise DatasetError(
             f"{path} has spectra from {first:g} to {last:g}; the bands of the data are at {at.min():g} to "
             f"{at.max():g} {unit}".rstrip()
         )
-    return np.column_stack([np.interp(at, found.axis, column) for column in found.values.T])
+    return np.column_stack([np.interp(at, axis, column[order]) for column in found.values.T])
 
 
 def _header(path: Path) -> tuple[str, ...]:

@@ -88,6 +88,9 @@ def test_spectra_with_an_axis_are_interpolated_at_the_bands(tmp_path, pixels):
     found = read_columns(str(tmp_path / "wide.csv"), Sizes.of(placed))
     np.testing.assert_allclose(found.values[:, 0], (405 + 10 * np.arange(BANDS)) / 1000)
     assert found.names == ("iron",)
+    falling = np.column_stack([wide, wide / 1000])[::-1]
+    np.savetxt(tmp_path / "falling.csv", falling, "%.17g", ",", header="wavelength (nm),iron", comments="")
+    np.testing.assert_allclose(read_columns(str(tmp_path / "falling.csv"), Sizes.of(placed)).values, found.values)
     np.savetxt(tmp_path / "um.csv", np.column_stack([wide / 1000, wide]), "%.17g", ",", header="um,iron", comments="")
     with pytest.raises(
         DatasetError, match=r"has spectra from 0\.4 to 0\.6; the bands of the data are at 405 to 475 nm"

@@ -71,6 +71,8 @@ def state_of(given: Any, shapes: Mapping[str, tuple[int, ...]]) -> State:
     """
     held = _mapping(given, "the state")
     layers = held.get("layers")
+    if layers is not None and not (isinstance(layers, list | tuple) and all(isinstance(one, str) for one in layers)):
+        raise ValueError('the entry "layers" of the state names no layers; accepted is what GSPPruner.state_dict gives')
     if layers is not None and set(layers) != set(shapes):
         missing, more = sorted(set(layers) - set(shapes)), sorted(set(shapes) - set(layers))
         told = f"{missing[0]} is not" if missing else f"{more[0]} is, and was not"

@@ -48,6 +48,8 @@ def test_whole_numbers_of_numpy_are_whole_numbers():
         (lambda state: {}, '"masks" of the state is of type NoneType'),
         (lambda state: {**state, "masks": None}, '"masks" of the state is of type NoneType'),
         (lambda state: {**state, "masks": {"0.weight": [1]}}, "a mask for 0.weight that fits no layer"),
+        (lambda state: {**state, "layers": 5}, '"layers" of the state names no layers'),
+        (lambda state: {**state, "layers": [[1]]}, '"layers" of the state names no layers'),
         (lambda state: {**state, "iterations": -1}, '"iterations" of the state is -1; accepted is a whole number >= 0'),
         (lambda state: {**state, "settings": {**state["settings"], "every": 0}}, "every is 0; accepted"),
         (lambda state: {**state, "settings": {**state["settings"], "sparsity": float("nan")}}, "sparsity is nan"),
